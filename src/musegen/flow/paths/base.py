@@ -1,0 +1,51 @@
+"""The path between noise and data, and what a network's prediction means on it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor
+
+from musegen.config import Configurable
+
+
+class Path(Configurable, ABC):
+    """A Gaussian path ``x_t = alpha(t) · data + sigma(t) · noise``, noise at t = 0 and data at t = 1.
+
+    Times are ``[batch]`` (or a scalar tensor) and broadcast over the items' own axes. What a network predicts on a path
+    is always signed "towards data".
+    """
+
+    @abstractmethod
+    def alpha(self, time: Tensor) -> Tensor:
+        """Scale of the data, 0 at t = 0 and 1 at t = 1."""
+
+    @abstractmethod
+    def sigma(self, time: Tensor) -> Tensor:
+        """Scale of the noise, 1 at t = 0 and 0 at t = 1."""
+
+    @abstractmethod
+    def target(self, data: Tensor, noise: Tensor, time: Tensor) -> Tensor:
+        """What the network learns to predict."""
+
+    @abstractmethod
+    def velocity(self, prediction: Tensor, x: Tensor, time: Tensor) -> Tensor:
+        """dx/dt of the probability-flow ODE."""
+
+    @abstractmethod
+    def denoised(self, prediction: Tensor, x: Tensor, time: Tensor) -> Tensor:
+        """The expected data, E[data | x_t]."""
+
+    @abstractmethod
+    def prediction(self, denoised: Tensor, x: Tensor, time: Tensor) -> Tensor:
+        """The inverse of `denoised`: the prediction that would give it."""
+
+    def interpolate(self, data: Tensor, noise: Tensor, time: Tensor) -> Tensor:
+        """The noisy item x_t, shaped like ``data``."""
+        time = expand(time, data)
+        return self.alpha(time) * data + self.sigma(time) * noise
+
+
+def expand(time: Tensor, like: Tensor) -> Tensor:
+    """Give ``[batch]`` times as many axes as ``like`` has, so that they broadcast."""
+    return time.reshape(time.shape + (1,) * (like.ndim - time.ndim))
