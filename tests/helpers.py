@@ -13,11 +13,11 @@ from torch import nn
 def randomise(module: nn.Module, seed: int = 0, scale: float = 1.0) -> nn.Module:
     """Give every parameter random values, zero-initialised ones too: a network that outputs 0 hides any bug.
 
-    Matrices keep the variance of what passes through them; vectors scatter around 1 where they were ones, else around 0.
+    Matrices keep the variance of what passes through; vectors scatter around 1 where they were ones, else around 0.
     """
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        for name, parameter in sorted(module.named_parameters(), key=lambda item: item[0]):
+        for _, parameter in sorted(module.named_parameters(), key=lambda item: item[0]):
             noise = torch.randn(parameter.shape, generator=generator)
             if parameter.ndim > 1:
                 fan_in = max(1, parameter[0].numel())

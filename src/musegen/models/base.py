@@ -1,7 +1,7 @@
 """What every network of a flow is told, takes and gives.
 
-Shapes here and everywhere: ``batch`` first; an embedding is ``[batch, dim]``, latents are ``[batch, channels, frames]``,
-tokens are ``[batch, tokens, dim]``. Flow time runs from t = 0 (noise) to t = 1 (data) and is ``[batch]``, float32.
+Shapes here and everywhere: ``batch`` first; an embedding is ``[batch, dim]``, latents ``[batch, channels, frames]``,
+tokens ``[batch, tokens, dim]``. Flow time runs from t = 0 (noise) to t = 1 (data) and is ``[batch]``, float32.
 """
 
 from __future__ import annotations
