@@ -40,6 +40,14 @@ class Path(Configurable, ABC):
     def prediction(self, denoised: Tensor, x: Tensor, time: Tensor) -> Tensor:
         """The inverse of `denoised`: the prediction that would give it."""
 
+    @abstractmethod
+    def time_at(self, noise_level: Tensor) -> Tensor:
+        """The inverse of `noise_level`."""
+
+    def noise_level(self, time: Tensor) -> Tensor:
+        """Noise per data, sigma / alpha: infinite at t = 0, 0 at t = 1. It is what k-diffusion calls sigma."""
+        return self.sigma(time) / self.alpha(time)
+
     def interpolate(self, data: Tensor, noise: Tensor, time: Tensor) -> Tensor:
         """The noisy item x_t, shaped like ``data``."""
         time = expand(time, data)
