@@ -1,0 +1,54 @@
+"""Command-line parsing shared by all commands: a function's signature is its interface, a mistake is one line."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import typing
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from jsonargparse import ArgumentParser
+
+
+class OneLineErrors:
+    """Parser mixin: an error is one line on standard error, exit status 2."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """Print one line and leave."""
+        parser = getattr(ex, "subcommand_parser", None) or self
+        prog = parser.prog.replace(" [options]", "")
+        print(f"{prog}: {' '.join(message.split())}", file=sys.stderr)
+        raise SystemExit(2)
+
+
+class OneLineParser(OneLineErrors, ArgumentParser):
+    """jsonargparse's parser with one-line errors."""
+
+
+def call(function: Callable[..., Any], arguments: list[str], prog: str) -> Any:
+    """Parse arguments by a function's signature and call it.
+
+    A parameter without a default is positional, and a ``list[str]`` without a default takes any number of words.
+    """
+    parser = OneLineParser(prog=prog, description=(inspect.getdoc(function) or "").partition("\n\n")[0])
+    hints = typing.get_type_hints(function)
+    wordy = [
+        name
+        for name, parameter in inspect.signature(function).parameters.items()
+        if parameter.default is parameter.empty and hints.get(name) == list[str]
+    ]
+    for name in wordy:
+        parser.add_argument(name, nargs="*", type=str, help=_help(function, name))
+    parser.add_function_arguments(function, as_positional=True, skip=set(wordy), sub_configs=True, fail_untyped=True)
+    chosen = parser.instantiate_classes(parser.parse_args(arguments))
+    return function(**{name: chosen[name] for name in inspect.signature(function).parameters})
+
+
+def _help(function: Callable[..., Any], name: str) -> str | None:
+    from docstring_parser import parse
+
+    described = {
+        parameter.arg_name: parameter.description for parameter in parse(inspect.getdoc(function) or "").params
+    }
+    return described.get(name)

@@ -1,0 +1,100 @@
+"""Stage 2: a MuQ-MuLan embedding to the latents of 44.1 kHz stereo."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from musegen.checkpoints import load_model
+from musegen.models.oobleck import OobleckAutoencoder
+from musegen.stages.flow_stage import FlowStage
+
+
+class StableAudioMuQ(FlowStage):
+    """Stage 2: an embedding (with the start and length of the music, and the caption where configured) to latents.
+
+    See `FlowStage` for the other arguments.
+
+    Args:
+        codec: folder of the Oobleck VAE that made the latents; needed to hear anything, not to train.
+    """
+
+    data_key = "latents"
+
+    def __init__(self, *args: Any, codec: str | None = None, steps: int = 100, **kwargs: Any) -> None:
+        super().__init__(*args, steps=steps, **kwargs)
+        self.codec_folder = codec
+        self._codec: list[OobleckAutoencoder] = []  # in a list, so that its weights stay out of the checkpoint
+
+    @property
+    def codec(self) -> OobleckAutoencoder:
+        """The Oobleck VAE, loaded at first use.
+
+        Raises:
+            ValueError: if no codec was configured.
+        """
+        if not self._codec:
+            if self.codec_folder is None:
+                raise ValueError("expected `codec`, the folder of the Oobleck VAE that made the latents, got none")
+            self._codec.append(load_model(self.codec_folder, OobleckAutoencoder).eval().requires_grad_(False))
+        return self._codec[0].to(self.device)
+
+    def generate(
+        self,
+        embedding: Tensor,
+        seeds: Sequence[int] | None = None,
+        *,
+        seconds_start: Tensor | float = 0.0,
+        seconds_total: Tensor | float | None = None,
+        captions: Sequence[str] | None = None,
+        x0: Tensor | None = None,
+        **options: Any,
+    ) -> Tensor:
+        """Sample latents for embeddings.
+
+        Args:
+            embedding: unit vectors, ``[items, dim]``.
+            seeds: one for each item.
+            seconds_start: where in the piece the latents begin.
+            seconds_total: length of the piece; by default as long as the latents.
+            captions: for a model that also reads the prompt.
+            x0: the starting noise itself, ``[items, channels, frames]``, in place of seeds.
+            options: of `FlowModel.sample`.
+
+        Returns:
+            Latents ``[items, channels, frames]``.
+        """
+        batch: dict[str, Any] = {"embedding": embedding.to(self.device)}
+        if seconds_total is None:
+            seconds_total = self.model.network.shape[-1] * self.codec.downsampling / self.codec.sample_rate
+        for name, value in (("seconds_start", seconds_start), ("seconds_total", seconds_total)):
+            batch[name] = torch.as_tensor(value, dtype=torch.float32, device=self.device).expand(len(embedding))
+        if captions is not None:
+            batch["caption"] = list(captions)
+        return self.sample(batch, seeds, x0=x0, **options)
+
+    def predict_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, Any]:
+        """Sample and decode: the batch's key, caption, seed and what it is given, with ``latents`` and ``audio``."""
+        embedding = batch["embedding"]
+        latents = self.generate(
+            embedding,
+            batch["seed"].tolist(),
+            seconds_start=batch.get("seconds_start", 0.0),
+            seconds_total=batch.get("seconds_total"),
+            captions=batch.get("caption"),
+        )
+        audio = self.decode(latents)
+        return {
+            **{name: batch[name] for name in ("key", "caption", "seed") if name in batch},
+            "latents": latents,
+            "audio": audio,
+            "sample_rate": self.codec.sample_rate,
+        }
+
+    @torch.inference_mode()
+    def decode(self, latents: Tensor) -> Tensor:
+        """Latents to audio ``[items, audio_channels, samples]``, one item at a time, in chunks of fixed size."""
+        return torch.cat([self.codec.decode_chunked(item) for item in latents.split(1)])

@@ -1,0 +1,77 @@
+"""The moving average: its value, its place in checkpoints, and that resuming continues it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import lightning.pytorch as L
+import pytest
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from musegen.callbacks.ema import EMA
+
+
+class Line(L.LightningModule):
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(1, 1)
+        self.register_buffer("mean", torch.zeros(1))
+        self.weights: list[float] = []
+        self.validated: list[tuple[float, float]] = []
+
+    def on_fit_start(self) -> None:
+        self.mean.fill_(7.0)
+
+    def training_step(self, batch: list[torch.Tensor], batch_idx: int) -> torch.Tensor:
+        return (self.linear(batch[0]) - 3).square().mean()
+
+    def on_train_batch_end(self, *args: object) -> None:
+        self.weights.append(self.linear.weight.item())
+
+    def validation_step(self, batch: list[torch.Tensor], batch_idx: int) -> None:
+        self.validated.append((self.linear.weight.item(), self.mean.item()))
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), 0.1)
+
+
+def fit(ema: EMA, folder: Path, steps: int, ckpt: str | None = None) -> Line:
+    L.seed_everything(0, verbose=False)
+    loader = DataLoader(TensorDataset(torch.full((6, 1), 0.5)), batch_size=1)
+    model = Line()
+    keep = ModelCheckpoint(folder, filename="{step}", every_n_train_steps=3, save_top_k=-1)
+    trainer = L.Trainer(
+        max_steps=steps, accelerator="cpu", logger=False, callbacks=[ema, keep], enable_progress_bar=False,
+        enable_model_summary=False, default_root_dir=folder,
+    )  # fmt: skip
+    trainer.fit(model, loader, loader, ckpt_path=ckpt)
+    return model
+
+
+def test_it_is_the_warmed_up_average_and_validation_sees_it(tmp_path: Path) -> None:
+    L.seed_everything(0, verbose=False)
+    start = Line().linear.weight.item()
+    model = fit(EMA(decay=0.9), tmp_path, 6)
+    average = model.weights[0]  # the first update copies
+    for update, weight in enumerate(model.weights[1:], start=1):
+        decay = min(0.9, (1 + update) / (10 + update))
+        average = decay * average + (1 - decay) * weight
+    assert model.validated[0] == (pytest.approx(start), 7.0)  # the sanity check already sees measured statistics
+    assert model.validated[-1][0] == pytest.approx(average, rel=1e-5)
+    assert abs(average - model.weights[-1]) > 1e-3
+
+
+def test_resuming_continues_the_average(tmp_path: Path) -> None:
+    whole = fit(EMA(decay=0.9), tmp_path, 6)
+    fit(EMA(decay=0.9), tmp_path, 3)
+    rest = fit(EMA(decay=0.9), tmp_path, 6, ckpt=str(tmp_path / "step=3.ckpt"))
+    assert rest.weights == whole.weights[3:]
+    assert rest.validated[-1] == whole.validated[-1]
+
+
+def test_a_decay_of_one_is_refused() -> None:
+    with pytest.raises(ValueError, match="decay"):
+        EMA(decay=1.0)
