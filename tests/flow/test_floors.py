@@ -26,7 +26,7 @@ def test_isotropic_embeddings_have_the_floor_pi_over_two() -> None:
 
 def test_correlated_embeddings() -> None:
     generator = torch.Generator().manual_seed(1)
-    variances = 4.0 / torch.arange(1, 17)
+    variances = 8.0 / torch.arange(1, 17) ** 2
     rotation, _ = torch.linalg.qr(torch.randn(16, 16, generator=generator))
     data = torch.randn(20_000, 16, generator=generator) * variances.sqrt() @ rotation + 3
     measured = GaussianFloor(data[:16_000]).loss(data[16_000:], RectifiedFlow(), TIMES)
@@ -41,7 +41,7 @@ def test_latents_are_taken_as_a_stationary_process() -> None:
     power = 1 / (0.05 + frequency) ** 1.5
     mixing = torch.randn(channels, channels, generator=generator)
     white = torch.fft.rfft(torch.randn(4000, channels, frames, generator=generator), norm="ortho")
-    data = torch.fft.irfft(torch.einsum("cd,ndf->ncf", mixing, white * power.sqrt()), n=frames, norm="ortho")
+    data = torch.fft.irfft(torch.einsum("cd,ndf->ncf", mixing.cfloat(), white * power.sqrt()), n=frames, norm="ortho")
     data = data / data.std()
     channel_variances = torch.linalg.eigvalsh((mixing @ mixing.T).double())
     weights = torch.full((frames // 2 + 1,), 2.0)

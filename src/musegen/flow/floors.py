@@ -44,7 +44,7 @@ class GaussianFloor:
             times: draws (or quantiles) of the times in use, ``[n]``.
         """
         spectra = _spectra(data.double() - self.mean)
-        projected = torch.einsum("nfc,fcd->nfd", spectra, self.directions)
+        projected = torch.einsum("nfc,fcd->nfd", spectra, self.directions.to(spectra.dtype))
         held_out = projected.abs().square().mean(0)
         weights = _frequency_weights(data).unsqueeze(1).expand_as(held_out)
         one, zero = torch.ones((), dtype=torch.double), torch.zeros((), dtype=torch.double)
