@@ -1,0 +1,141 @@
+"""The network of stage 2: the diffusion transformer of Stable Audio Open."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from musegen.models.base import Condition, FlowNetwork
+from musegen.models.checks import check_condition
+from musegen.nn.attention import Memory, QKNorm
+from musegen.nn.feedforward import embedder, zeroed
+from musegen.nn.fourier import FourierFeatures
+from musegen.nn.transformer import Transformer
+
+
+class Prepared(NamedTuple):
+    """What stays the same from step to step.
+
+    Args:
+        memory: what each layer's cross-attention reads.
+        vector: the projected global condition, ``[batch, dim]``; None without one.
+    """
+
+    memory: tuple[Memory, ...]
+    vector: Tensor | None
+
+
+class DiffusionTransformer(FlowNetwork):
+    """Stable Audio Open's transformer over frames of latents, 1,056,828,544 parameters as it is by default.
+
+    Frames attend to each other with rotary positions and to the condition's tokens; the global vector and the time are
+    one more token before the first frame. State-dict names are stable-audio-tools' own, so published weights load
+    strictly. Stable Audio Open Small is ``frames=256, dim=1024, depth=16, heads=8, vector_dim=768,
+    project_condition=True, qk_norm=layer``.
+
+    The published network counts time from data to noise and predicts ``noise - data`` (or its counterpart in the
+    v-objective), while here time runs from noise to data and predictions point to data. So `predict` shows the network
+    1 - t and negates what it says; weights are the same either way.
+
+    Source: Evans et al., Stable Audio Open, 2024, https://arxiv.org/abs/2407.14358; Small: Novack et al., Fast
+    Text-to-Audio Generation with Adversarial Post-Training, 2025, https://arxiv.org/abs/2505.08175.
+
+    Args:
+        channels: channels of the latents.
+        frames: how many frames an item has in training; `predict` takes any number.
+        dim: width of a token.
+        depth: how many blocks.
+        heads: heads of queries, a divisor of dim.
+        condition_dim: width of the condition's tokens.
+        vector_dim: width of the condition's global vector; 0 for a network without one.
+        project_condition: project the condition's tokens to dim; else they keep their width.
+        kv_heads: heads of keys and values in cross-attention, a divisor of heads; null for as many as have room in a
+            condition token.
+        qk_norm: "layer" normalises the queries and keys of each head, "none" does not.
+        mask_condition: do not let frames read the condition's padding. The published networks read it, as zeros.
+        time_features: sines and cosines that the time is shown as.
+        gradient_checkpointing: compute the inside of each block again for the gradient instead of keeping it: less
+            memory, a third more time.
+    """
+
+    def __init__(
+        self,
+        channels: int = 64,
+        frames: int = 1024,
+        dim: int = 1536,
+        depth: int = 24,
+        heads: int = 24,
+        condition_dim: int = 768,
+        vector_dim: int = 1536,
+        project_condition: bool = False,
+        kv_heads: int | None = None,
+        qk_norm: QKNorm = "none",
+        mask_condition: bool = False,
+        time_features: int = 256,
+        gradient_checkpointing: bool = False,
+    ) -> None:
+        super().__init__()
+        if dim % heads:
+            raise ValueError(f"heads: expected a divisor of dim {dim}, got {heads}")
+        self.shape = (channels, frames)
+        self.condition_dim = condition_dim
+        self.vector_dim = vector_dim
+        self.mask_condition = mask_condition
+        context_dim = dim if project_condition else condition_dim
+        kv_heads = context_dim * heads // dim if kv_heads is None else kv_heads
+        self.timestep_features = FourierFeatures(time_features)
+        self.to_timestep_embed = embedder(time_features, dim)
+        self.to_cond_embed = embedder(condition_dim, context_dim, bias=False)
+        self.to_global_embed = embedder(vector_dim, dim, bias=False) if vector_dim else None
+        self.preprocess_conv = zeroed(nn.Conv1d(channels, channels, 1, bias=False))
+        self.transformer = Transformer(
+            channels, dim, depth, heads, context_dim, kv_heads, qk_norm, gradient_checkpointing
+        )
+        self.postprocess_conv = zeroed(nn.Conv1d(channels, channels, 1, bias=False))
+
+    def prepare(self, condition: Condition) -> Prepared:
+        """Project the condition, and compute the keys and values of every cross-attention.
+
+        Raises:
+            ValueError: if the condition's widths are not those that the network was built for.
+        """
+        check_condition(self, condition)
+        dtype = self.preprocess_conv.weight.dtype
+        tokens, mask = condition.tokens.to(dtype), condition.mask
+        if mask is not None:
+            tokens = tokens * mask[:, :, None]
+        memory = self.transformer.layers.memories(self.to_cond_embed(tokens), mask if self.mask_condition else None)
+        if self.to_global_embed is None or condition.vector is None:
+            return Prepared(memory, None)
+        return Prepared(memory, self.to_global_embed(condition.vector.to(dtype)))
+
+    def predict(self, x: Tensor, time: Tensor, prepared: Prepared, mask: Tensor | None = None) -> Tensor:
+        """Predict the direction towards data; see `FlowNetwork.predict`.
+
+        Args:
+            x: noisy latents, ``[batch, channels, frames]``, any number of frames.
+            time: flow time of each item, ``[batch]``.
+            prepared: what `prepare` returned.
+            mask: True where a frame is real, ``[batch, frames]``. Real frames then do not depend on the others.
+
+        Returns:
+            The prediction, with the shape and dtype of ``x``; meaningless where a frame is not real.
+        """
+        noisy = x.to(self.preprocess_conv.weight.dtype)
+        features = self.timestep_features(1.0 - time.float())
+        token = self.to_timestep_embed(features.to(noisy.dtype))
+        if prepared.vector is not None:
+            token = token + prepared.vector
+        noisy = noisy + self.preprocess_conv(noisy)
+        frames = self.transformer(noisy.transpose(1, 2), token[:, None], prepared.memory, mask)
+        away = frames.transpose(1, 2)
+        away = away + self.postprocess_conv(away)
+        return -away.to(x.dtype)
+
+    def null(self, condition: Condition) -> Condition:
+        """Zeros for tokens, as the published networks were trained; the global vector stays."""
+        mask = None if condition.mask is None else torch.ones_like(condition.mask)
+        return replace(condition, tokens=torch.zeros_like(condition.tokens), mask=mask)
