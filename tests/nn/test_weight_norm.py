@@ -4,9 +4,9 @@ import copy
 
 import pytest
 import torch
-from helpers import randomise
 from torch import nn
 
+from helpers import randomise
 from musegen.nn.weight_norm import Conv1d, Conv2d, ConvTranspose1d, WeightNormed
 
 KINDS = [
