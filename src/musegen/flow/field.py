@@ -1,0 +1,48 @@
+"""What a sampler integrates: a prediction of where the data lies, read in the way that the sampler needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from musegen.flow.paths.base import Path
+
+
+class Field:
+    """A prediction on a path, as velocity (for ODE solvers) or as expected data (for exponential integrators).
+
+    A time is either a scalar tensor, shared by all items, or ``[batch]``, one for each item.
+
+    Args:
+        predict: from noisy items ``[batch, *shape]`` and a time to what a network predicts on the path, same shape.
+        path: says what a prediction means.
+    """
+
+    def __init__(self, predict: Callable[[Tensor, Tensor], Tensor], path: Path) -> None:
+        self.predict = predict
+        self.path = path
+        self.evaluations = torch.zeros(0, dtype=torch.int64)
+        """How often each item was evaluated, ``[batch]``, on the CPU; empty before the first time."""
+
+    def velocity(self, x: Tensor, time: Tensor, active: Tensor | None = None) -> Tensor:
+        """dx/dt of the probability-flow ODE at ``x``.
+
+        Args:
+            x: noisy items, ``[batch, *shape]``.
+            time: scalar or ``[batch]``.
+            active: True for the items whose result will be used, ``[batch]``, on the CPU; None for all. The others are
+                evaluated with them, since shapes are fixed, but not counted.
+        """
+        return self.path.velocity(self._prediction(x, time, active), x, time)
+
+    def denoised(self, x: Tensor, time: Tensor, active: Tensor | None = None) -> Tensor:
+        """The expected data, E[data | x_t]; arguments as of `velocity`."""
+        return self.path.denoised(self._prediction(x, time, active), x, time)
+
+    def _prediction(self, x: Tensor, time: Tensor, active: Tensor | None) -> Tensor:
+        if len(self.evaluations) == 0:
+            self.evaluations = torch.zeros(len(x), dtype=torch.int64)
+        self.evaluations += 1 if active is None else active.to(torch.int64)
+        return self.predict(x, time)
