@@ -1,0 +1,95 @@
+"""A network and what it is told, as a function of the noisy items and the time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from musegen.flow.guidance.base import Guidance, Moment
+from musegen.flow.paths.base import Path
+from musegen.models.base import Condition, FlowNetwork
+
+
+class GuidedPrediction:
+    """A network's prediction under guidance; the ``predict`` of a `Field`.
+
+    Conditional and unconditional items run as one batch, the conditional ones first. Where guidance does not look at
+    the unconditional prediction, the conditional half runs alone. Whatever does not change from step to step is
+    prepared once for each of the two widths. The decision between them is taken only at a time that all items share, so
+    that it never depends on an item's neighbours; with a time for each item the whole batch always runs.
+
+    Args:
+        network: predicts; its parameters' dtype is what it computes in.
+        path: says what a prediction means.
+        condition: what each item is told.
+        unconditional: what it is guided away from: the network's null, or a negative condition. One item or as many
+            as ``condition`` has. Not needed without guidance.
+        guidance: None for the conditional prediction alone.
+    """
+
+    def __init__(
+        self,
+        network: FlowNetwork,
+        path: Path,
+        condition: Condition,
+        unconditional: Condition | None = None,
+        guidance: Guidance | None = None,
+    ) -> None:
+        self.network, self.path, self.guidance = network, path, guidance
+        parameter = next(network.parameters())
+        self.dtype = parameter.dtype
+        self.condition = condition.to(parameter.device, self.dtype)
+        if unconditional is None:
+            unconditional = condition if guidance is None else network.null(self.condition)
+        self.unconditional = unconditional.to(parameter.device, self.dtype)
+        self.memory: dict[str, Any] = {}
+        self._prepared: dict[bool, Any] = {}
+
+    def __call__(self, x: Tensor, time: Tensor) -> Tensor:
+        """Predict at ``x`` ``[batch, *shape]`` and a time that is a scalar or ``[batch]``; float32 as ``x`` is."""
+        shared = time.ndim == 0
+        if self.guidance is None or (shared and not self.guidance.needs_unconditional(time)):
+            return self._predict(x, time, guided=False)
+        conditional, unconditional = self._predict(x, time, guided=True).chunk(2)
+        return self.guidance.combine(conditional, unconditional, Moment(x, time, self.path, self.memory))
+
+    def _predict(self, x: Tensor, time: Tensor, guided: bool) -> Tensor:
+        if guided not in self._prepared:
+            told = join(self.condition, self.unconditional) if guided else self.condition
+            self._prepared[guided] = self.network.prepare(told)
+        times = time.to(device=x.device, dtype=torch.float32).expand(len(x))
+        if guided:
+            times, noisy = torch.cat([times, times]), torch.cat([x, x])
+        else:
+            noisy = x
+        return self.network.predict(noisy.to(self.dtype), times, self._prepared[guided]).to(x.dtype)
+
+
+def join(condition: Condition, unconditional: Condition) -> Condition:
+    """Both conditions as one batch, the first one's items first.
+
+    Raises:
+        ValueError: if the unconditional one has other tokens than the conditional one.
+    """
+    if len(unconditional) == 1:
+        unconditional = unconditional.map(lambda part: part.expand(len(condition), *part.shape[1:]))
+    if unconditional.tokens.shape != condition.tokens.shape:
+        raise ValueError(
+            f"the unconditional condition has tokens {list(condition.tokens.shape)} like the conditional one, "
+            f"or one item of them, got {list(unconditional.tokens.shape)}"
+        )
+    if (condition.vector is None) != (unconditional.vector is None):
+        raise ValueError("a global vector is in both conditions or in none, got one")
+    if (condition.mask is None) != (unconditional.mask is None):
+        condition, unconditional = with_mask(condition), with_mask(unconditional)
+    return Condition.concatenate([condition, unconditional])
+
+
+def with_mask(condition: Condition) -> Condition:
+    """The same condition with a mask, which says that every token is real if it had none."""
+    if condition.mask is not None:
+        return condition
+    mask = torch.ones(condition.tokens.shape[:2], dtype=torch.bool, device=condition.tokens.device)
+    return Condition(condition.tokens, mask, condition.vector)
