@@ -1,0 +1,76 @@
+"""Telling a model a caption."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from musegen.conditioning.base import Conditioner, TextEncoder
+from musegen.conditioning.reading import read
+
+
+class CaptionConditioner(Conditioner):
+    """A caption as the states of a frozen text encoder, zero where there is no token.
+
+    The encoder is not a submodule: its weights are in no checkpoint, and no optimizer sees them. States of captions
+    that were seen before are kept, because training meets each caption once an epoch.
+
+    Args:
+        encoder: makes the states.
+        cache_size: how many captions' states are kept (in float16, on the CPU); 0 keeps none.
+        reads: key of the batch.
+    """
+
+    def __init__(self, encoder: TextEncoder, cache_size: int = 0, reads: str = "caption") -> None:
+        super().__init__()
+        self._encoder = [encoder]  # in a list, so that it is no submodule
+        self.cache_size, self.reads, self.dim = cache_size, reads, encoder.dim
+        self._cache: OrderedDict[str, Tensor] = OrderedDict()
+        self.register_buffer("_place", torch.empty(0), persistent=False)
+
+    @property
+    def encoder(self) -> TextEncoder:
+        """The text encoder."""
+        return self._encoder[0]
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
+        """Follow the model to its device; the encoder keeps float32."""
+        super()._apply(fn, recurse)
+        if self._place.device.type != "meta":
+            self.encoder.to(self._place.device)
+        return self
+
+    def forward(self, batch: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
+        """``batch[reads]``, a list of captions → states ``[batch, tokens, dim]`` and mask ``[batch, tokens]``.
+
+        Raises:
+            ValueError: if the batch has no such key.
+        """
+        captions: Sequence[str] = read(self, batch)
+        with torch.no_grad():
+            if not self.cache_size:
+                return self.encoder.encode(captions)
+            return self._remembered(captions)
+
+    def _remembered(self, captions: Sequence[str]) -> tuple[Tensor, Tensor]:
+        new = [caption for caption in dict.fromkeys(captions) if caption not in self._cache]
+        if new:
+            states, mask = self.encoder.encode(new)
+            lengths = mask.sum(1).tolist()
+            for caption, state, length in zip(new, states.half().cpu(), lengths, strict=True):
+                self._cache[caption] = state[: int(length)].clone()
+        device = self._place.device
+        states = torch.zeros(len(captions), self.encoder.max_tokens, self.dim)
+        mask = torch.zeros(len(captions), self.encoder.max_tokens, dtype=torch.bool)
+        for index, caption in enumerate(captions):
+            state = self._cache[caption]
+            self._cache.move_to_end(caption)
+            states[index, : len(state)] = state.float()
+            mask[index, : len(state)] = True
+        while len(self._cache) > self.cache_size:
+            self._cache.popitem(last=False)
+        return states.to(device), mask.to(device)
