@@ -16,7 +16,7 @@ class OneLineErrors:
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """Print one line and leave."""
-        parser = getattr(ex, "subcommand_parser", None) or self
+        parser: Any = getattr(ex, "subcommand_parser", None) or self
         prog = parser.prog.replace(" [options]", "")
         print(f"{prog}: {' '.join(message.split())}", file=sys.stderr)
         raise SystemExit(2)

@@ -25,6 +25,8 @@ class CaptionConditioner(Conditioner):
         reads: key of the batch.
     """
 
+    _place: Tensor
+
     def __init__(self, encoder: TextEncoder, cache_size: int = 0, reads: str = "caption") -> None:
         super().__init__()
         self._encoder = [encoder]  # in a list, so that it is no submodule

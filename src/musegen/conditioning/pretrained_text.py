@@ -24,6 +24,8 @@ class PretrainedText(TextEncoder):
         max_tokens: longer captions are cut here, with a warning.
     """
 
+    _place: Tensor
+
     def __init__(self, max_tokens: int) -> None:
         super().__init__()
         if max_tokens < 2:

@@ -36,7 +36,7 @@ class SecondsConditioner(Conditioner):
         Raises:
             ValueError: if the batch has no such key.
         """
-        linear = self.embedder.embedding[1]
-        seconds = torch.as_tensor(read(self, batch), dtype=torch.float32, device=linear.weight.device)
+        device = next(self.parameters()).device
+        seconds = torch.as_tensor(read(self, batch), dtype=torch.float32, device=device)
         share = (seconds.clamp(self.low, self.high) - self.low) / (self.high - self.low)
         return self.embedder(share).unsqueeze(1), None

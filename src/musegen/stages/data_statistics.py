@@ -82,6 +82,6 @@ def _gathered(stage: FlowStage, items: Tensor) -> Tensor:
     """The items of all processes, each giving as many as the one that has fewest."""
     if stage.trainer.world_size == 1:
         return items
-    counts = stage.all_gather(torch.tensor(len(items), device=stage.device))
-    gathered = stage.all_gather(items[: int(counts.min())].to(stage.device))
+    counts: Any = stage.all_gather(torch.tensor(len(items), device=stage.device))
+    gathered: Any = stage.all_gather(items[: int(counts.min())].to(stage.device))
     return gathered.flatten(0, 1).cpu()
