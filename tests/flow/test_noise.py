@@ -108,6 +108,15 @@ def test_training_draws_have_their_distributions() -> None:
     assert float(correlation.abs().max()) < 5 / (count / 4) ** 0.5
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_training_draws_are_those_of_the_cpu_on_a_gpu() -> None:
+    seeds = torch.tensor([hash_seed(item) for item in range(64)])
+    assert torch.equal(training_uniform(seeds.cuda(), 3).cpu(), training_uniform(seeds, 3))
+    normals = training_noise(seeds, (64, 129), 3)
+    torch.testing.assert_close(training_noise(seeds.cuda(), (64, 129), 3).cpu(), normals, rtol=0, atol=5e-6)
+
+
 def test_training_refuses_other_seeds() -> None:
     with pytest.raises(ValueError, match="int64"):
         training_uniform(torch.zeros(3))

@@ -101,6 +101,7 @@ def test_items_do_not_see_each_other(path: Path, sampler: Sampler) -> None:
         return sampler.sample(Field(predict, path), x[picked], sampler.times(steps, path), noise)
 
     together = run(list(range(6)))
+    assert together.dtype == torch.float32
     assert float(together.std()) > 0.1
     assert torch.equal(run(order), together[order])
     for item in range(6):

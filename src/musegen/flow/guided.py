@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -83,13 +84,12 @@ def join(condition: Condition, unconditional: Condition) -> Condition:
     if (condition.vector is None) != (unconditional.vector is None):
         raise ValueError("a global vector is in both conditions or in none, got one")
     if (condition.mask is None) != (unconditional.mask is None):
-        condition, unconditional = with_mask(condition), with_mask(unconditional)
+        condition, unconditional = (replace(part, mask=real_tokens(part)) for part in (condition, unconditional))
     return Condition.concatenate([condition, unconditional])
 
 
-def with_mask(condition: Condition) -> Condition:
-    """The same condition with a mask, which says that every token is real if it had none."""
+def real_tokens(condition: Condition) -> Tensor:
+    """The condition's mask, ``[batch, tokens]``; all True if it has none."""
     if condition.mask is not None:
-        return condition
-    mask = torch.ones(condition.tokens.shape[:2], dtype=torch.bool, device=condition.tokens.device)
-    return Condition(condition.tokens, mask, condition.vector)
+        return condition.mask
+    return torch.ones(condition.tokens.shape[:2], dtype=torch.bool, device=condition.tokens.device)

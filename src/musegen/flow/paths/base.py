@@ -55,5 +55,8 @@ class Path(Configurable, ABC):
 
 
 def expand(time: Tensor, like: Tensor) -> Tensor:
-    """Give ``[batch]`` times as many axes as ``like`` has, so that they broadcast."""
-    return time.reshape(time.shape + (1,) * (like.ndim - time.ndim))
+    """Give ``[batch]`` times as many axes as ``like`` has, so that they broadcast; a scalar fits anyway.
+
+    Left a scalar, it takes part in arithmetic on any device without changing the dtype of what it meets.
+    """
+    return time if time.ndim == 0 else time.reshape(time.shape + (1,) * (like.ndim - time.ndim))
