@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from contextlib import suppress
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -34,3 +35,39 @@ def write_whole(contents: Mapping[Path, bytes]) -> None:
         for name in temporary.values():
             with suppress(OSError):
                 name.unlink()
+
+
+@contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """Fill a folder: under a temporary name first, put in its place only when all of it is on the disk.
+
+    Args:
+        folder: made if missing. If it is there, files of the same names in it are replaced, and others stay.
+
+    Yields:
+        An empty folder to write into. If writing fails, it is removed, and ``folder`` is what it was before.
+
+    Raises:
+        OSError: naming the folder, on a full disk or where nothing can be written.
+    """
+    folder = folder.absolute()
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+    try:
+        if folder.exists() and not folder.is_dir():
+            raise FileExistsError(f"expected a folder to write to, got the file {folder}")
+        try:
+            temporary.mkdir(parents=True)
+            yield temporary
+        except OSError as error:
+            if error.filename is not None and not Path(error.filename).is_relative_to(temporary):
+                raise  # of something that was read meanwhile
+            raise OSError(error.errno, f"cannot write: {error.strerror or error}", str(folder)) from error
+        if not folder.exists():
+            os.replace(temporary, folder)
+            return
+        for path in sorted(path for path in temporary.rglob("*") if not path.is_dir()):
+            place = folder / path.relative_to(temporary)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(path, place)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
