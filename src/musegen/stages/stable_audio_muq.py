@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from musegen.checkpoints import load_model
 from musegen.models.oobleck import OobleckAutoencoder
 from musegen.stages.flow_stage import FlowStage
 
@@ -39,6 +38,8 @@ class StableAudioMuQ(FlowStage):
         if not self._codec:
             if self.codec_folder is None:
                 raise ValueError("expected `codec`, the folder of the Oobleck VAE that made the latents, got none")
+            from musegen.checkpoints import load_model
+
             self._codec.append(load_model(self.codec_folder, OobleckAutoencoder).eval().requires_grad_(False))
         return self._codec[0].to(self.device)
 

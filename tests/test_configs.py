@@ -1,0 +1,50 @@
+"""Every YAML that ships builds what it names, at its real size, on the meta device."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from musegen.trainer_cli import TrainerCLI
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+CPU = ["--trainer.accelerator", "cpu", "--trainer.devices", "1", "--trainer.strategy", "auto"]
+SIZES = {
+    "text2muq": (271e6, 1e6),
+    "stable_audio_muq": (1.057e9 + 8.5e6, 3e6),
+    "stable_audio_muq_sao_small": (341e6 + 8e6, 3e6),
+    "oobleck_vae": (156_112_514, 0),
+}
+
+
+def build(*files: Path, extra: tuple[str, ...] = ()) -> TrainerCLI:
+    parts = {"trainer": "trainer/cpu.yaml", "model": "model/text2muq_small.yaml", "data": "data/embeddings.yaml"}
+    given = {key for file in files for key in yaml.safe_load(file.read_text())}
+    if "parts" in given:
+        parts = {}
+    arguments = [f"--config={CONFIGS / path}" for key, path in parts.items() if key not in given]
+    arguments += [f"--config={file}" for file in files]
+    with warnings.catch_warnings(), torch.device("meta"):
+        warnings.simplefilter("ignore")
+        return TrainerCLI([*arguments, *CPU, *extra, "--trainer.logger", "false"], run=False)
+
+
+@pytest.mark.parametrize("file", sorted(CONFIGS.rglob("*.yaml")), ids=lambda file: f"{file.parent.name}/{file.stem}")
+def test_it_builds(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    pretrained = ("--model.init_args.pretrained", "null")
+    cli = build(file, extra=pretrained if file.parent.name == "experiment" and "muq" in file.stem else ())
+    count = sum(parameter.numel() for parameter in cli.model.model.parameters())
+    print(f"{file.stem}: {count:,} parameters")
+    if file.parent.name == "model" and file.stem in SIZES:
+        expected, margin = SIZES[file.stem]
+        assert abs(count - expected) <= margin, f"{count:,}"
+
+
+def test_the_diffusion_transformer_has_its_published_size() -> None:
+    cli = build(CONFIGS / "model" / "stable_audio_muq.yaml")
+    assert sum(parameter.numel() for parameter in cli.model.model.network.parameters()) == 1_056_828_544
