@@ -48,7 +48,7 @@ def adversarial_loss(fake: Sequence[Verdict]) -> Tensor:
 
 
 def feature_matching_loss(real: Sequence[Verdict], fake: Sequence[Verdict]) -> Tensor:
-    """Mean absolute difference of features, relative to the real ones' size, over all layers of all judges.
+    """Mean absolute difference of features, relative to each item's real ones, over all layers of all judges.
 
     "Autoencoding beyond pixels using a learned similarity metric", 2015, https://arxiv.org/abs/1512.09300; relative as
     in "High Fidelity Neural Audio Compression", 2022, https://arxiv.org/abs/2210.13438. The real features get no
@@ -57,6 +57,7 @@ def feature_matching_loss(real: Sequence[Verdict], fake: Sequence[Verdict]) -> T
     losses = []
     for truth, forgery in zip(real, fake, strict=True):
         for wanted, got in zip(truth.features, forgery.features, strict=True):
-            wanted = wanted.detach().float()
-            losses.append((got.float() - wanted).abs().mean() / wanted.abs().mean().clamp(min=1e-6))
+            wanted = wanted.detach().float().flatten(1)
+            difference = (got.float().flatten(1) - wanted).abs().mean(1)
+            losses.append((difference / wanted.abs().mean(1).clamp(min=1e-6)).mean())
     return torch.stack(losses).mean()
