@@ -63,11 +63,12 @@ class LogMel(nn.Module):
         functional = import_torchaudio().functional
         self.transform = ShortTimeFourier(size, unit_power=False)
         self.floor = floor
-        filters = functional.melscale_fbanks(
-            size // 2 + 1, 0.0, sample_rate / 2, bands, sample_rate, norm="slaney", mel_scale="slaney"
-        )
+        with torch.device("cpu"):  # it looks at its values, which the meta device has not
+            filters = functional.melscale_fbanks(
+                size // 2 + 1, 0.0, sample_rate / 2, bands, sample_rate, norm="slaney", mel_scale="slaney"
+            )
         self.filters: Tensor
-        self.register_buffer("filters", filters.T.contiguous(), persistent=False)
+        self.register_buffer("filters", filters.T.contiguous().to(self.transform.window.device), persistent=False)
 
     def forward(self, audio: Tensor) -> Tensor:
         """``[batch, channels, samples]`` to ``[batch, channels, bands, frames]``."""
