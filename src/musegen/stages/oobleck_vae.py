@@ -1,0 +1,269 @@
+"""The codec's training: a variational autoencoder of audio, at first by spectra, then against a discriminator too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import lightning.pytorch as L
+import torch
+from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
+from torch.nn.utils import clip_grad_norm_, clip_grad_value_
+from torch.optim import Optimizer
+
+from musegen.flow.noise import training_noise
+from musegen.models.discriminator import (
+    Discriminator,
+    adversarial_loss,
+    discriminator_loss,
+    feature_matching_loss,
+)
+from musegen.models.oobleck import OobleckAutoencoder
+from musegen.models.posterior import Posterior
+from musegen.models.reconstruction_loss import MelDistance, MultiResolutionSTFT, scale_invariant_sdr
+from musegen.stages.export import KEY, export_entry
+
+NOISE = 0  # the stream of an item's randomness that its latents are sampled with
+
+
+class OobleckVAE(L.LightningModule):
+    """Learn to compress and restore audio.
+
+    Generator and discriminator learn from **one** backward pass: the generator's loss reaches through a discriminator
+    whose parameters are held fixed, the discriminator's through a reconstruction that is detached, and the sum gives
+    each parameter its own gradient. One optimizer holds both as parameter groups and steps once a batch. So this is
+    automatic optimization, and everything of the Trainer holds here as in the other stages:
+    ``accumulate_grad_batches`` (the gradients of k batches are averaged, and both networks step after the k-th),
+    ``gradient_clip_val`` (for generator and discriminator separately, each by its own norm), ``max_steps`` (a step is
+    one update of both), precision, DDP without searching for unused parameters, and exact resuming.
+
+    A batch holds ``audio [batch, audio_channels, samples]`` and ``seed [batch]``, which keys the noise of the latents,
+    so that the same global batch gives the same loss on one process and on many.
+
+    Logged: ``train/loss`` and its terms ``train/stft``, ``train/waveform``, ``train/kl``, ``train/adversarial``,
+    ``train/features``, beside ``train/discriminator`` (2 where it knows nothing); on held-out audio, decoded from the
+    posterior's mean, ``val/loss`` and ``val/stft`` (the multi-resolution distance), ``val/mel`` (log10 mel distance),
+    ``val/si_sdr`` (dB, higher is better) and ``val/kl``.
+
+    Args:
+        autoencoder: what learns; exported as the model.
+        discriminator: what it learns against; None trains by spectra alone.
+        reconstruction: distance between audio and its reconstruction; by default at Stable Audio Open's sizes.
+        reconstruction_weight: of that distance.
+        waveform_weight: of the mean absolute difference of samples: the term that fixes phases without a discriminator.
+        kl_weight: of the divergence of the posterior from a standard normal (summed over channels, without its half).
+        adversarial_weight: of the discriminator's opinion.
+        feature_weight: of feature matching.
+        adversarial_from_step: optimizer step from which the discriminator learns and counts.
+        adversarial_ramp_steps: steps over which its weight then rises from 0 to full.
+        discriminator_learning_rate: the generator's is the optimizer's own.
+        optimizer: of both networks.
+        scheduler: of the learning rate, counted in optimizer steps; multiplies both networks' rates.
+        compile: ``torch.compile`` encoder, decoder and discriminator for training.
+    """
+
+    def __init__(
+        self,
+        autoencoder: OobleckAutoencoder,
+        discriminator: Discriminator | None = None,
+        reconstruction: MultiResolutionSTFT | None = None,
+        reconstruction_weight: float = 1.0,
+        waveform_weight: float = 0.0,
+        kl_weight: float = 1e-4,
+        adversarial_weight: float = 0.1,
+        feature_weight: float = 5.0,
+        adversarial_from_step: int = 0,
+        adversarial_ramp_steps: int = 0,
+        discriminator_learning_rate: float = 3e-4,
+        optimizer: OptimizerCallable = torch.optim.AdamW,
+        scheduler: LRSchedulerCallable | None = None,
+        compile: bool = False,
+    ) -> None:
+        super().__init__()
+        if adversarial_from_step < 0 or adversarial_ramp_steps < 0:
+            raise ValueError(
+                "expected adversarial_from_step and adversarial_ramp_steps of 0 or more, "
+                f"got {adversarial_from_step} and {adversarial_ramp_steps}"
+            )
+        self.model = autoencoder
+        self.discriminator = discriminator
+        self.reconstruction = reconstruction or MultiResolutionSTFT()
+        self.mel = MelDistance(autoencoder.sample_rate)
+        self.reconstruction_weight = reconstruction_weight
+        self.waveform_weight = waveform_weight
+        self.kl_weight = kl_weight
+        self.adversarial_weight = adversarial_weight
+        self.feature_weight = feature_weight
+        self.adversarial_from_step = adversarial_from_step
+        self.adversarial_ramp_steps = adversarial_ramp_steps
+        self.discriminator_learning_rate = discriminator_learning_rate
+        self.optimizer = optimizer
+        self.scheduler = scheduler
+        self.licences: list[str] = []
+        if compile:
+            self.model.encoder.compile()
+            self.model.decoder.compile()
+            if discriminator is not None:
+                discriminator.compile()
+
+    # --- training
+
+    def on_fit_start(self) -> None:
+        """Take over the licences of the data."""
+        data = self.trainer.datamodule  # type: ignore[attr-defined]
+        self.licences = sorted(set(self.licences) | set(getattr(data, "licences", [])))
+
+    @property
+    def adversarial_share(self) -> float:
+        """How much of its full weight the discriminator has at this step, 0 before it begins."""
+        steps = self.global_step - self.adversarial_from_step
+        if self.discriminator is None or steps < 0:
+            return 0.0
+        return min(1.0, (steps + 1) / (self.adversarial_ramp_steps + 1))
+
+    def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
+        """The sum of the generator's and the discriminator's losses."""
+        audio = batch["audio"]
+        posterior = self.model.encode(audio)
+        noise = training_noise(batch["seed"], posterior.mean.shape[1:], NOISE).to(posterior.mean)
+        restored = self._decode(posterior.sample(noise), audio)
+        terms = self._distances(restored, audio, posterior)
+        loss = self._generator_loss(terms)
+        if self.discriminator is not None:
+            opposed, more = self._oppose(self.discriminator, restored, audio)
+            loss, terms = loss + opposed, terms | more
+        items = len(audio)
+        self.log("train/loss", loss - terms.get("discriminator", 0.0), prog_bar=True, batch_size=items)
+        self.log_dict({f"train/{name}": value for name, value in terms.items()}, batch_size=items)
+        return loss
+
+    def _decode(self, latents: Tensor, audio: Tensor) -> Tensor:
+        return self.model.decode(latents)[..., : audio.shape[-1]]  # without the silence that fills the last frame
+
+    def _distances(self, restored: Tensor, audio: Tensor, posterior: Posterior) -> dict[str, Tensor]:
+        return {
+            "stft": self.reconstruction(restored, audio).mean(),
+            "waveform": (restored - audio).abs().mean(),
+            "kl": posterior.kl().mean(),
+        }
+
+    def _generator_loss(self, terms: dict[str, Tensor]) -> Tensor:
+        return (
+            self.reconstruction_weight * terms["stft"]
+            + self.waveform_weight * terms["waveform"]
+            + self.kl_weight * terms["kl"]
+        )
+
+    def _oppose(
+        self, discriminator: Discriminator, restored: Tensor, audio: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """What the discriminator adds to the loss, for both networks, and its parts."""
+        share = self.adversarial_share
+        if share == 0:
+            return self._untouched(discriminator, restored), {}
+        real = discriminator(audio)
+        with held(discriminator):
+            seeming = discriminator(restored)
+        terms = {
+            "adversarial": adversarial_loss(seeming),
+            "features": feature_matching_loss(real, seeming),
+            "discriminator": discriminator_loss(real, discriminator(restored.detach())),
+        }
+        opinion = self.adversarial_weight * terms["adversarial"] + self.feature_weight * terms["features"]
+        return share * opinion + terms["discriminator"], terms
+
+    def _untouched(self, discriminator: Discriminator, restored: Tensor) -> Tensor:
+        """A zero that gives the discriminator zero gradients where DDP waits for them."""
+        if self.trainer.world_size == 1:
+            return restored.new_zeros(())
+        return 0.0 * torch.stack([parameter.sum() for parameter in discriminator.parameters()]).sum()
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """One optimizer over both networks; the schedule steps with it."""
+        groups: list[dict[str, Any]] = [{"params": list(self.model.parameters())}]
+        if self.discriminator is not None:
+            rate = self.discriminator_learning_rate
+            groups.append({"params": list(self.discriminator.parameters()), "lr": rate})
+        optimizer = self.optimizer(groups)
+        if self.scheduler is None:
+            return optimizer
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": self.scheduler(optimizer), "interval": "step"},
+        }
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Leave the discriminator as it is, its optimizer's state too, until it begins."""
+        if self.discriminator is not None and self.adversarial_share == 0:
+            for parameter in self.discriminator.parameters():
+                parameter.grad = None
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip generator and discriminator each by its own norm: one's large gradients do not slow the other."""
+        if not gradient_clip_val:
+            return
+        clip = clip_grad_value_ if gradient_clip_algorithm == "value" else clip_grad_norm_
+        for group in optimizer.param_groups:
+            clip(group["params"], gradient_clip_val)
+
+    # --- judging
+
+    def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
+        """Distances of audio that was decoded from the posterior's mean."""
+        audio = batch["audio"]
+        posterior = self.model.encode(audio)
+        restored = self._decode(posterior.mean, audio)
+        terms = self._distances(restored, audio, posterior)
+        figures = {
+            "loss": self._generator_loss(terms),
+            "stft": terms["stft"],
+            "kl": terms["kl"],
+            "mel": self.mel(restored, audio).mean(),
+            "si_sdr": scale_invariant_sdr(restored, audio).mean(),
+        }
+        self.log_dict({f"val/{name}": value for name, value in figures.items()}, batch_size=len(audio), sync_dist=True)
+
+    test_step = validation_step
+
+    def predict_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, Any]:
+        """Reconstruct the items of a batch in chunks; the result carries their keys."""
+        audio = self.reconstruct(batch["audio"])
+        kept = {name: batch[name] for name in ("key", "caption", "seed") if name in batch}
+        return {**kept, "audio": audio, "sample_rate": self.model.sample_rate}
+
+    @torch.inference_mode()
+    def reconstruct(self, audio: Tensor) -> Tensor:
+        """Encode and decode ``[batch, audio_channels, samples]`` by the posterior's mean, with memory for one chunk."""
+        restored = self.model.decode_chunked(self.model.encode_chunked(audio).mean)
+        return restored[..., : audio.shape[-1]]
+
+    # --- checkpoints
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Carry what an export needs: the autoencoder's recipe and the licences of its data."""
+        checkpoint[KEY] = export_entry(self.model, self.licences)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take over the licences of what was learned before."""
+        self.licences = list(checkpoint.get(KEY, {}).get("licences", []))
+
+
+@contextmanager
+def held(module: nn.Module) -> Iterator[None]:
+    """Within this, what a module computes has gradients for its inputs but not for its parameters."""
+    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    for parameter in parameters:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in parameters:
+            parameter.requires_grad_(True)

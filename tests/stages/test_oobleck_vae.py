@@ -1,0 +1,302 @@
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as L
+import pytest
+import torch
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from torch.utils.data import DataLoader
+
+from helpers import randomise
+from musegen.callbacks.ema import EMA
+from musegen.flow.noise import training_noise
+from musegen.models.discriminator import adversarial_loss, discriminator_loss, feature_matching_loss
+from musegen.models.oobleck import OobleckAutoencoder
+from musegen.models.reconstruction_loss import MultiResolutionSTFT
+from musegen.models.spectral_discriminator import SpectralDiscriminator
+from musegen.stages.export import export_entry
+from musegen.stages.oobleck_vae import OobleckVAE
+
+
+def stage(seed: int = 0, discriminator: bool = True, **options: Any) -> OobleckVAE:
+    torch.manual_seed(seed)
+    settings: dict[str, Any] = {
+        "autoencoder": OobleckAutoencoder(channels=6, multiples=[1, 2], strides=[4, 4], latent_channels=4),
+        "discriminator": SpectralDiscriminator(channels=4, sizes=(256, 64)) if discriminator else None,
+        "reconstruction": MultiResolutionSTFT(sizes=(512, 128, 32)),
+        "waveform_weight": 5.0,
+        "optimizer": lambda parameters: torch.optim.AdamW(parameters, lr=3e-3, betas=(0.8, 0.99)),
+    }
+    return OobleckVAE(**{**settings, **options})
+
+
+def items(count: int, samples: int = 1024) -> list[dict[str, Any]]:
+    """Chords of two random tones, panned."""
+    generator = torch.Generator().manual_seed(0)
+    time = torch.arange(samples) / 44100
+    made = []
+    for index in range(count):
+        tones = torch.sin(2 * torch.pi * (200 + 2000 * torch.rand(2, 1, generator=generator)) * time)
+        audio = torch.rand(2, 2, generator=generator) @ tones * 0.4
+        made.append({"key": f"item{index}", "audio": audio, "seed": torch.tensor(1000 + index)})
+    return made
+
+
+def loader(count: int = 4, batch: int = 2) -> DataLoader:
+    return DataLoader(items(count), batch_size=batch)  # type: ignore[arg-type]
+
+
+def trainer(folder: Path, **options: Any) -> L.Trainer:
+    settings: dict[str, Any] = {
+        "accelerator": "cpu",
+        "devices": 1,
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "default_root_dir": folder,
+        "num_sanity_val_steps": 0,
+    }
+    return L.Trainer(**{**settings, **options})
+
+
+class Record(Callback):
+    """The metrics and the discriminator's weights after each step."""
+
+    def __init__(self) -> None:
+        self.metrics: list[dict[str, float]] = []
+        self.discriminators: list[torch.Tensor] = []
+
+    def on_train_batch_end(self, trainer, pl_module, *_: Any) -> None:
+        self.metrics.append({name: float(value) for name, value in trainer.callback_metrics.items()})
+        self.discriminators.append(flat(pl_module.discriminator))
+
+
+def named(model: OobleckVAE) -> list[tuple[str, torch.nn.Parameter]]:
+    assert model.discriminator is not None
+    return [*model.model.named_parameters(), *model.discriminator.named_parameters()]
+
+
+def flat(module: torch.nn.Module) -> torch.Tensor:
+    return torch.cat([parameter.detach().flatten().clone() for parameter in module.parameters()])
+
+
+def test_it_overfits_and_then_meets_its_discriminator(tmp_path):
+    model, record = stage(adversarial_from_step=30, adversarial_ramp_steps=4), Record()
+    before = trainer(tmp_path).validate(model, loader(), verbose=False)[0]
+    fit = trainer(tmp_path, max_steps=50, callbacks=[record], gradient_clip_val=1.0)
+    fit.fit(model, loader())
+    after = trainer(tmp_path).validate(model, loader(), verbose=False)[0]
+    assert fit.global_step == 50
+    assert set(after) == {"val/loss", "val/stft", "val/mel", "val/si_sdr", "val/kl"}
+    assert after["val/stft"] < 0.6 * before["val/stft"]
+    assert after["val/mel"] < before["val/mel"]
+    assert after["val/si_sdr"] > before["val/si_sdr"] + 10
+    waiting, opposed = record.discriminators[:30], record.discriminators[30:]
+    assert all(torch.equal(weights, waiting[0]) for weights in waiting)
+    assert not torch.equal(opposed[0], waiting[0])
+    assert "train/adversarial" not in record.metrics[29]
+    assert {"train/adversarial", "train/features", "train/discriminator"} <= set(record.metrics[30])
+    assert record.metrics[-1]["train/discriminator"] < record.metrics[30]["train/discriminator"]
+
+
+def test_one_backward_pass_gives_each_network_its_own_gradient(tmp_path):
+    model = stage(adversarial_ramp_steps=3)
+    assert model.discriminator is not None
+    randomise(model.discriminator)
+    twin = copy.deepcopy(model)
+    model.trainer = trainer(tmp_path)
+    batch = next(iter(loader()))
+    model.log = model.log_dict = lambda *_, **__: None  # type: ignore[method-assign]
+    model.training_step(batch, 0).backward()
+
+    posterior = twin.model.encode(batch["audio"])
+    restored = twin.model.decode(posterior.sample(training_noise(batch["seed"], posterior.mean.shape[1:], 0)))
+    judge = twin.discriminator
+    assert judge is not None
+    real, fake = judge(batch["audio"]), judge(restored)
+    generator = (
+        twin.reconstruction(restored, batch["audio"]).mean()
+        + 5.0 * (restored - batch["audio"]).abs().mean()
+        + 1e-4 * posterior.kl().mean()
+        + 0.25 * (0.1 * adversarial_loss(fake) + 5.0 * feature_matching_loss(real, fake))
+    )
+    wanted = torch.autograd.grad(generator, list(twin.model.parameters()))
+    opposing = discriminator_loss(judge(batch["audio"]), judge(restored.detach()))
+    wanted += torch.autograd.grad(opposing, list(judge.parameters()))
+    got = [parameter.grad for _, parameter in named(model)]
+    for ours, theirs in zip(got, wanted, strict=True):
+        assert ours is not None
+        assert ours.isfinite().all()
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-6)
+    still = [name for (name, _), gradient in zip(named(model), wanted, strict=True) if not gradient.any()]
+    assert all(name.endswith("score.bias") for name in still)  # where all scores are small, the hinge's halves cancel
+
+
+class Parts(L.LightningDataModule):
+    """Eight items in order, dealt out to the processes one by one."""
+
+    def __init__(self, batch: int) -> None:
+        super().__init__()
+        self.batch = batch
+
+    def train_dataloader(self) -> DataLoader:
+        assert self.trainer is not None
+        mine = items(8)[self.trainer.global_rank :: self.trainer.world_size]
+        return DataLoader(mine, batch_size=self.batch)  # type: ignore[arg-type]
+
+
+def trained(folder: Path, batch: int, **options: Any) -> OobleckVAE:
+    sgd = {
+        "optimizer": lambda parameters: torch.optim.SGD(parameters, lr=1e-2, weight_decay=0.1),
+        "discriminator_learning_rate": 1.0,
+    }
+    model = stage(adversarial_from_step=1, **sgd)
+    trainer(folder, use_distributed_sampler=False, **options).fit(model, datamodule=Parts(batch))
+    return model
+
+
+def test_accumulated_batches_are_one_larger_batch(tmp_path):
+    whole = trained(tmp_path, 4, max_epochs=1)
+    parts = trained(tmp_path, 2, max_epochs=1, accumulate_grad_batches=2)
+    assert parts.trainer.global_step == whole.trainer.global_step == 2
+    torch.testing.assert_close(flat(parts), flat(whole), rtol=0, atol=1e-5)
+    moved = [(after - before).abs().max() for (_, after), (_, before) in zip(named(whole), named(stage()), strict=True)]
+    assert torch.stack(moved).gt(1e-4).float().mean() > 0.9
+
+
+def test_two_processes_are_one_with_their_batches_together(tmp_path):
+    alone = trained(tmp_path, 4, max_epochs=1)
+    both = trained(tmp_path, 2, max_epochs=1, devices=2, strategy="ddp_fork")
+    torch.testing.assert_close(flat(both), flat(alone), rtol=0, atol=1e-5)
+
+
+class Clipped(Callback):
+    """The norms of both networks' gradients as the optimizer took them."""
+
+    def on_before_zero_grad(self, trainer, pl_module, optimizer) -> None:
+        gradients = [[parameter.grad for parameter in group["params"]] for group in optimizer.param_groups]
+        if gradients[0][0] is not None:
+            self.norms = [float(torch.nn.utils.get_total_norm(group)) for group in gradients]
+
+
+def test_each_network_is_clipped_by_its_own_norm(tmp_path):
+    model, clipped = stage(), Clipped()
+    trainer(tmp_path, max_steps=2, gradient_clip_val=0.005, callbacks=[clipped]).fit(model, loader())
+    assert clipped.norms == pytest.approx([0.005, 0.005], rel=1e-3)
+
+
+def test_it_resumes_exactly_with_its_average(tmp_path):
+    def run(name: str, epochs: int, resume: str | None = None) -> dict[str, Any]:
+        keep = ModelCheckpoint(tmp_path / name, save_last=True)
+        model = stage(adversarial_from_step=2, adversarial_ramp_steps=2)
+        fit = trainer(tmp_path, max_epochs=epochs, callbacks=[EMA(0.9), keep], enable_checkpointing=True)
+        fit.fit(model, loader(6), ckpt_path=resume)
+        return torch.load(tmp_path / name / "last.ckpt", weights_only=True)
+
+    straight = run("straight", 4)
+    run("half", 2)
+    resumed = run("rest", 4, str(tmp_path / "half" / "last.ckpt"))
+    assert straight["global_step"] == resumed["global_step"] == 12
+    for part in ("state_dict", "current_model_state"):
+        for name, value in straight[part].items():
+            assert torch.equal(value, resumed[part][name]), (part, name)
+    different = [not torch.equal(v, straight["current_model_state"][k]) for k, v in straight["state_dict"].items()]
+    assert any(different)
+
+
+def test_its_checkpoint_holds_what_an_export_needs(tmp_path):
+    class Data(L.LightningDataModule):
+        licences = ("CC-BY-4.0",)
+
+        def train_dataloader(self) -> DataLoader:
+            return loader()
+
+    model, fit = stage(), trainer(tmp_path, max_steps=1)
+    fit.fit(model, datamodule=Data())
+    fit.save_checkpoint(tmp_path / "a.ckpt")
+    checkpoint = torch.load(tmp_path / "a.ckpt", weights_only=True)
+    entry = checkpoint["musegen"]
+    assert entry == {"model": model.model.config, "prefix": "model.", "licences": ["CC-BY-4.0"]}
+    exported = OobleckAutoencoder(**entry["model"]["init_args"])
+    prefix, weights = entry["prefix"], checkpoint["state_dict"]
+    state = {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
+    exported.load_state_dict(state, strict=True)
+    again = stage()
+    again.on_load_checkpoint(checkpoint)
+    assert again.licences == ["CC-BY-4.0"]
+
+
+def test_an_export_entry_is_plain_and_sorted():
+    model = OobleckAutoencoder(channels=4)
+    assert export_entry(model, ["MIT", "CC0-1.0", "MIT"])["licences"] == ["CC0-1.0", "MIT"]
+
+
+def test_it_trains_in_bf16(tmp_path):
+    model = stage()
+    fit = trainer(tmp_path, max_steps=2, precision="bf16-mixed")
+    fit.fit(model, loader(), loader())
+    assert {"train/stft", "val/mel"} <= set(fit.callback_metrics)
+    assert all(value.isfinite() for value in fit.callback_metrics.values())
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+
+
+def test_an_items_noise_is_its_own(tmp_path):
+    model = stage(discriminator=False)
+    model.trainer = trainer(tmp_path)
+    model.log = model.log_dict = lambda *_, **__: None  # type: ignore[method-assign]
+    together = next(iter(loader(2, 2)))
+    flipped = {name: together[name].flip(0) for name in ("audio", "seed")}
+    losses = [model.training_step(batch, 0) for batch in (together, flipped)]
+    apart = torch.stack([model.training_step(batch, 0) for batch in loader(2, 1)]).mean()
+    torch.testing.assert_close(losses[0], losses[1])
+    torch.testing.assert_close(losses[0], apart)
+
+
+def test_reconstruction_keeps_length_and_keys(tmp_path):
+    model = stage()
+    audio = torch.rand(2, 2, 1001)
+    restored = model.eval().reconstruct(audio)
+    assert restored.shape == audio.shape
+    with torch.no_grad():
+        whole = model.model.decode(model.model.encode(audio).mean)[..., :1001]
+    torch.testing.assert_close(restored, whole, rtol=0, atol=1e-5)
+    predicted = model.predict_step({"key": ["a", "b"], "audio": audio, "seed": torch.tensor([1, 2])}, 0)
+    assert predicted["key"] == ["a", "b"]
+    assert predicted["sample_rate"] == 44100
+
+
+def test_negative_steps_are_refused():
+    with pytest.raises(ValueError, match="got -1 and 0"):
+        stage(adversarial_from_step=-1)
+
+
+CONFIGS = Path(__file__).parents[2] / "configs" / "model"
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "judged"),
+    [
+        ("oobleck_vae", 156_112_514, True),
+        ("oobleck_vae_medium", 10_102_370, True),
+        ("oobleck_vae_small", 4_054_238, False),
+    ],
+)
+def test_shipped_configs_build_what_they_say(name, parameters, judged):
+    from lightning.pytorch.cli import LightningArgumentParser
+
+    parser = LightningArgumentParser()
+    parser.add_lightning_class_args(L.LightningModule, "model", subclass_mode=True)
+    config = parser.parse_path(str(CONFIGS / f"{name}.yaml"))
+    with torch.device("meta"):
+        model = parser.instantiate_classes(config)["model"]
+    assert isinstance(model, OobleckVAE)
+    assert sum(parameter.numel() for parameter in model.model.parameters()) == parameters
+    assert (model.discriminator is not None) == judged
+    configured = model.configure_optimizers()
+    assert isinstance(configured, dict)
+    rates = configured["lr_scheduler"]["scheduler"].base_lrs  # type: ignore[index]
+    assert rates[1:] == ([3e-4] if judged else [])
