@@ -39,6 +39,14 @@ def test_it_hears_mid_and_side():
     assert torch.stack(alone).max() < 1e-6  # each channel's own spectrum says nothing of it
 
 
+def test_mid_and_side_count_as_left_and_right_do():
+    def turned(audio: torch.Tensor) -> torch.Tensor:
+        return torch.stack([audio[:, 0] + audio[:, 1], audio[:, 0] - audio[:, 1]], 1) * 0.5**0.5
+
+    audio, other = music(), music(seed=1) * torch.tensor([1.0, 0.3])[:, None]
+    torch.testing.assert_close(LOSS(turned(other), turned(audio)), LOSS(other, audio))
+
+
 def test_it_is_each_items_own():
     audio, other = music(3), music(3, seed=1)
     together = LOSS(other, audio)

@@ -150,11 +150,10 @@ class Parts(L.LightningDataModule):
 
 
 def trained(folder: Path, batch: int, **options: Any) -> OobleckVAE:
-    sgd = {
-        "optimizer": lambda parameters: torch.optim.SGD(parameters, lr=1e-2, weight_decay=0.1),
-        "discriminator_learning_rate": 1.0,
-    }
-    model = stage(adversarial_from_step=1, **sgd)
+    def descent(parameters: Any) -> torch.optim.SGD:
+        return torch.optim.SGD(parameters, lr=1e-2, weight_decay=0.1)
+
+    model = stage(adversarial_from_step=1, optimizer=descent, discriminator_learning_rate=1.0)
     trainer(folder, use_distributed_sampler=False, **options).fit(model, datamodule=Parts(batch))
     return model
 
