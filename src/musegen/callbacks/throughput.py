@@ -12,8 +12,8 @@ import torch
 class Throughput(L.Callback):
     """Log the speed of training and the memory it takes.
 
-    ``speed/items_per_second`` is over all processes, ``speed/data_wait`` a share of the time, ``memory/peak_gib`` the CUDA
-    allocator's peak on this process.
+    ``speed/items_per_second`` is over all processes, ``speed/data_wait`` a share of the time, ``memory/peak_gib`` the
+    peak of the CUDA allocator on this process.
 
     Args:
         every_n_steps: batches between two readings; the device is synchronised only there.
