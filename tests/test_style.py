@@ -12,10 +12,14 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "musegen"
 FLOORS = [
-    ["config", "files", "torchaudio_guard", "audio"],
+    ["config", "files", "licences", "torchaudio_guard", "devices"],
+    ["recipes"],
+    ["tensor_files"],
+    ["audio"],
     ["nn"],
     ["models"],
     ["checkpoints"],
+    ["plugins"],
     ["conditioning"],
     ["flow"],
     ["interop"],  # below the stages: fine-tuning starts from foreign checkpoints
@@ -24,6 +28,7 @@ FLOORS = [
     ["callbacks"],
     ["metrics"],
     ["fingerprint"],
+    ["generation"],
     ["pipeline"],
     ["commands"],
     ["arguments", "trainer_cli"],

@@ -1,0 +1,278 @@
+"""Text to music: prompts to embeddings to latents to audio, batched; the Python interface."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Unpack
+
+import torch
+from torch import Tensor
+
+from musegen.checkpoints import load_model, read_licences
+from musegen.devices import choose_device, choose_dtype
+from musegen.flow.lanes import Lane
+from musegen.flow.model import FlowModel
+from musegen.flow.settings import SamplingSettings
+from musegen.generation.chain import Chain, Progress
+from musegen.generation.clip import Clip, unpack
+from musegen.generation.folder import PARTS, POSTER, find_pipeline, read_pipeline
+from musegen.generation.plan import (
+    Item,
+    Options,
+    Plan,
+    Stage1Options,
+    Stage2Options,
+    check_prompt,
+    check_prompts,
+    check_seconds,
+    check_seeds,
+    options_of,
+)
+from musegen.generation.stage import PipelineStage
+from musegen.models.oobleck import OobleckAutoencoder
+
+
+class TextToMusic:
+    """The two stages and the codec, ready to make music.
+
+    A clip's bits depend on its fingerprint alone: not on the other clips of a call, their number or their order.
+
+    Args:
+        text2muq: stage 1, a caption to an embedding.
+        stable_audio_muq: stage 2, an embedding to latents.
+        vae: latents to audio.
+        defaults: what ``pipeline.json`` says: how each stage is sampled; ``variable_length`` for a stage 2 that was
+            trained to make no more frames than are asked for, instead of silence up to its full length.
+        device: ``auto`` (a CUDA GPU where there is one), ``cpu``, ``cuda``, ``cuda:1`` …
+        dtype: what the two networks compute in; by default bfloat16 on a CUDA GPU, float32 elsewhere.
+        lane: items that a network takes in one execution; None for the device's own width; ``auto`` for the fastest,
+            whose results agree within a tolerance instead of bit for bit.
+        name: what clips say they were made with.
+        licences: of the weights and of the data behind them.
+        trust: packages besides musegen whose samplers and guidances may be built by name.
+
+    Raises:
+        ValueError: for a device that is not there, an unknown dtype, or defaults that name something unknown.
+    """
+
+    def __init__(
+        self,
+        text2muq: FlowModel,
+        stable_audio_muq: FlowModel,
+        vae: OobleckAutoencoder,
+        *,
+        defaults: Mapping[str, Any] = POSTER,
+        device: str | torch.device = "auto",
+        dtype: str | torch.dtype | None = None,
+        lane: Lane = None,
+        name: str = "",
+        licences: Sequence[str] = (),
+        trust: Sequence[str] = (),
+    ) -> None:
+        self.trust = tuple(trust)
+        chosen = choose_device(device)
+        precision = choose_dtype(dtype, chosen)
+        stage1, stage2 = (
+            PipelineStage(model, SamplingSettings.from_recipe(defaults[part], trust), chosen, precision, lane)
+            for part, model in (("text2muq", text2muq), ("stable_audio_muq", stable_audio_muq))
+        )
+        variable = bool(defaults.get("variable_length", False))
+        self.chain = Chain(stage1, stage2, vae, chosen, variable, name, licences)
+
+    @classmethod
+    def load(
+        cls,
+        model: str | Path | None = None,
+        device: str | torch.device = "auto",
+        dtype: str | torch.dtype | None = None,
+        lane: Lane = None,
+        trust: Sequence[str] = (),
+    ) -> TextToMusic:
+        """Load a pipeline.
+
+        Args:
+            model: a folder, the name of a pipeline that ships with the package, or None for the default one.
+            device: see `TextToMusic`.
+            dtype: see `TextToMusic`.
+            lane: see `TextToMusic`.
+            trust: packages besides musegen whose classes the folder's configs may name. Importing runs their code.
+
+        Raises:
+            ValueError: if there is no such pipeline, or its files are not what they should be.
+        """
+        chosen = choose_device(device)
+        folder = find_pipeline(model)
+        return cls(
+            load_model(folder / "text2muq", FlowModel, trust),
+            load_model(folder / "stable_audio_muq", FlowModel, trust),
+            load_model(folder / "vae", OobleckAutoencoder, trust),
+            defaults=read_pipeline(folder),
+            device=chosen,
+            dtype=dtype,
+            lane=lane,
+            name=str(folder.resolve()) if model is not None and folder == Path(model) else folder.name,
+            licences=[licence for part in PARTS for licence in read_licences(folder / part)],
+            trust=trust,
+        )
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return self.chain.device
+
+    @property
+    def licences(self) -> list[str]:
+        """Of the weights and of the data behind them."""
+        return self.chain.licences
+
+    @property
+    def sample_rate(self) -> int:
+        """Of the audio, Hz."""
+        return self.chain.vae.sample_rate
+
+    @property
+    def max_seconds(self) -> float:
+        """Length of the longest clip."""
+        frames = self.chain.stable_audio_muq.model.network.shape[-1]
+        return frames * self.chain.vae.downsampling / self.sample_rate
+
+    def generate(
+        self,
+        prompts: str | Sequence[str],
+        seeds: int | Sequence[int] = 0,
+        progress: Progress | None = None,
+        **options: Unpack[Options],
+    ) -> list[Clip]:
+        """Make a clip of every prompt with every seed.
+
+        Args:
+            prompts: one or several.
+            seeds: one or several, each from 0 to 2⁶³ - 1.
+            progress: told how far it is.
+            options: see `musegen.generation.plan.Options`: seconds, steps, guidance, sampler, negative, stage1_steps,
+                stage1_guidance, stage1_sampler.
+
+        Returns:
+            Clips, all of the first prompt, then all of the second …
+
+        Raises:
+            ValueError: for an option that is out of range or unknown.
+        """
+        return list(self.stream(prompts, seeds, progress, **options))
+
+    def stream(
+        self,
+        prompts: str | Sequence[str],
+        seeds: int | Sequence[int] = 0,
+        progress: Progress | None = None,
+        **options: Unpack[Options],
+    ) -> Iterator[Clip]:
+        """Like `generate`, one clip after the other as it is finished. All is checked before this returns."""
+        items, plan = _items(prompts, seeds), self.plan(**options)
+
+        def make() -> Iterator[Clip]:
+            embeddings = self.chain.embeddings(items, plan, progress)
+            yield from self.chain.clips(items, embeddings, plan, progress)
+
+        return make()
+
+    def embed(
+        self,
+        prompts: str | Sequence[str],
+        seeds: int | Sequence[int] = 0,
+        progress: Progress | None = None,
+        **options: Unpack[Stage1Options],
+    ) -> Tensor:
+        """Stage 1 alone: an embedding of every prompt with every seed.
+
+        Returns:
+            Unit vectors ``[prompts · seeds, dim]``, float32, on the CPU, in the order of `generate`.
+        """
+        return self.chain.embeddings(_items(prompts, seeds), self.plan(**options), progress)
+
+    def render(
+        self,
+        embeddings: Tensor,
+        seeds: int | Sequence[int] = 0,
+        prompts: str | Sequence[str] | None = None,
+        progress: Progress | None = None,
+        **options: Unpack[Stage2Options],
+    ) -> list[Clip]:
+        """Stage 2 and the codec alone: a clip of every embedding.
+
+        Args:
+            embeddings: unit vectors ``[items, dim]``.
+            seeds: one for each item, or one for all.
+            prompts: one for each item, or one for all; needed only by a model that reads the caption beside the
+                embedding.
+            progress: told how far it is.
+            options: see `musegen.generation.plan.Stage2Options`.
+
+        Raises:
+            ValueError: for embeddings of another width, or other numbers of seeds or prompts.
+        """
+        width = self.chain.text2muq.model.network.shape[0]
+        if embeddings.ndim != 2 or embeddings.shape[1] != width or not len(embeddings):
+            raise ValueError(f"embeddings: expected [items, {width}], got {list(embeddings.shape)}")
+        count = len(embeddings)
+        chosen = _one_each("seeds", check_seeds(seeds), count)
+        texts = [""] * count if prompts is None else _one_each("prompts", check_prompts(prompts), count)
+        items = [Item(prompt, seed) for prompt, seed in zip(texts, chosen, strict=True)]
+        plan = replace(self.plan(**options), text2muq=None)
+        return list(self.chain.clips(items, embeddings.float().cpu(), plan, progress))
+
+    def decode(self, latents: Tensor, seconds: float | None = None) -> Tensor:
+        """The codec alone: latents ``[items, channels, frames]`` to audio ``[items, 2, samples]``, float32, on the CPU.
+
+        One item at a time and in chunks, so that memory does not grow. What lies behind ``seconds`` is left out.
+        """
+        samples = latents.shape[-1] * self.chain.vae.downsampling
+        if seconds is not None:
+            samples = self.chain.samples(check_seconds(seconds, samples / self.sample_rate))
+        return self.chain.decode(latents, samples)
+
+    def remake(self, described: Mapping[str, Any], progress: Progress | None = None) -> Clip:
+        """Make a clip again from what the JSON beside it says; see `musegen.generation.clip.read_clip`."""
+        options = options_of(described["settings"])
+        prompt, seed = described["prompt"], described["seed"]
+        if described["settings"]["text2muq"] is not None:
+            return self.generate(prompt, seed, progress, **options)[0]
+        given = unpack(described["embedding"])[None]
+        stage2: Any = {name: options.get(name) for name in Stage2Options.__optional_keys__}
+        return self.render(given, seed, prompt or None, progress, **stage2)[0]
+
+    def plan(self, **options: Unpack[Options]) -> Plan:
+        """Fill in what the options leave open, and check them.
+
+        Raises:
+            ValueError: for an option that is out of range or unknown.
+        """
+        unknown = set(options) - Options.__optional_keys__
+        if unknown:
+            known = ", ".join(sorted(Options.__optional_keys__))
+            raise ValueError(f"unknown option {', '.join(sorted(unknown))}; expected one of {known}")
+        negative = options.get("negative")
+        return Plan(
+            seconds=check_seconds(options.get("seconds"), self.max_seconds),
+            negative=None if negative is None else check_prompt(negative, "negative"),
+            text2muq=self.chain.text2muq.defaults.override(
+                options.get("stage1_sampler"), options.get("stage1_steps"), options.get("stage1_guidance"), self.trust
+            ),
+            stable_audio_muq=self.chain.stable_audio_muq.defaults.override(
+                options.get("sampler"), options.get("steps"), options.get("guidance"), self.trust
+            ),
+        )
+
+
+def _items(prompts: str | Sequence[str], seeds: int | Sequence[int]) -> list[Item]:
+    """Every prompt with every seed."""
+    return [Item(prompt, seed) for prompt, seed in itertools.product(check_prompts(prompts), check_seeds(seeds))]
+
+
+def _one_each(name: str, given: list, count: int) -> list:
+    if len(given) not in (1, count):
+        raise ValueError(f"{name}: expected {count}, one for each embedding, or one for all, got {len(given)}")
+    return given * count if len(given) == 1 else given
