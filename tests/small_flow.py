@@ -34,7 +34,7 @@ class Projected(Conditioner):
 
 def small_model(path: Path, normalise_output: bool = False, null: str = "zero") -> FlowModel:
     network = EmbeddingTransformer(
-        dim=64, depth=2, heads=4, embedding_dim=32, embedding_tokens=4, text_dim=24, null=null, time_features=32
+        dim=32, depth=2, heads=2, embedding_dim=32, embedding_tokens=4, text_dim=24, null=null, time_features=32
     )
     model = FlowModel(network, Conditioning({"music": Projected()}, ["music"]), path, normalise_output)
     randomise(model, seed=5)

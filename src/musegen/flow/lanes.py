@@ -4,8 +4,8 @@ The kernels that multiply matrices differ between widths, and so do an item's la
 the item, the weights, the dtype and the device, and not on who else is in the request: a longer request loops over
 lanes, and empty places of the last one are filled with copies.
 
-``lane: auto`` or a number trades that for speed. The result then depends on the width, by rounding alone: with a network
-in float32 and a fixed grid by less than `TOLERANCE`, with an adaptive solver by less than the solver's own tolerance.
+``lane: auto`` or a number trades that for speed. The result then depends on the width, by rounding alone: with a
+network in float32 and a fixed grid by less than `TOLERANCE`, with an adaptive solver by less than its own tolerance.
 """
 
 from __future__ import annotations

@@ -95,10 +95,11 @@ class Dopri5(Sampler):
     def _error(self, error: Tensor, scale: Tensor) -> Tensor:
         """Root mean square of each item's error over its tolerance, ``[batch]``, on the CPU in float64.
 
-        Items are reduced one by one: a reduction over a batch may add in another order when the batch is larger.
+        Items are reduced one by one, each where memory begins evenly: a reduction may add in another order where the
+        batch is larger, or where an item begins elsewhere.
         """
-        relative = error / (self.atol + self.rtol * scale)
-        return torch.stack([item.square().mean().sqrt() for item in relative]).to("cpu", torch.float64)
+        relative = (error / (self.atol + self.rtol * scale)).square()
+        return torch.stack([item.clone().mean().sqrt() for item in relative]).to("cpu", torch.float64)
 
     def _first_size(self, field: Field, x: Tensor, time: Tensor, slope: Tensor, end: Tensor) -> Tensor:
         """Guess each item's first step from its size and curvature; the algorithm of Hairer et al., II.4."""
