@@ -184,7 +184,8 @@ class FlowStage(L.LightningModule):
     def sample(self, batch: Mapping[str, Any], seeds: Sequence[int] | None, **options: Any) -> Tensor:
         """Sample one item for each seed; options as of `FlowModel.sample` override the constructor's."""
         settings = {"sampler": self.sampler, "guidance": self.guidance, "steps": self.steps, "lane": self.lane}
-        return self.model.sample(self.model.condition(batch), seeds, **{**settings, **options})
+        condition = self.model.condition(batch, one_by_one=True)  # so that its bits do not depend on the neighbours
+        return self.model.sample(condition, seeds, **{**settings, **options})
 
     @abstractmethod
     def predict_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, Any]:

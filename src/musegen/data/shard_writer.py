@@ -1,0 +1,192 @@
+"""Write shards: tars of samples, each there whole or not at all, with an index beside them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO
+
+from webdataset.writer import TarWriter
+
+from musegen.data.sample import Sample, to_members
+from musegen.data.shard_index import (
+    Shard,
+    ShardIndex,
+    differences,
+    digest,
+    index_path,
+    read_index_file,
+    write_index,
+)
+from musegen.data.shard_reader import shard_keys
+
+UNKNOWN = "unknown"
+"""The licence of a sample that names none; it counts as the strictest."""
+
+
+class ShardWriter:
+    """Write samples into a folder, a new tar after every ``samples_per_shard``; a context manager.
+
+    The same samples give the same bytes. A tar takes its name when it is complete and on the disk, and the index is
+    renewed then: a writer that is killed leaves a folder that reads, short of its last tar. Leaving the context by an
+    exception drops the tar in progress.
+
+    Several processes may write into one folder, each with its own ``part``.
+
+    Args:
+        folder: made if missing.
+        made_by: what makes the samples, nested plain data, such as
+            ``{"embedding": {"class_path": …, "revision": …}, "latents": {…}, "preprocessing": {…}}``.
+        samples_per_shard: samples of a full tar; 100 to 1000 MB a tar reads well.
+        part: name of this process's part, such as ``rank0001``; empty for a lone writer.
+        append: go on in a folder that has such a part already, if the same things made it; `keys` then holds what it
+            has. Without, such a folder is refused.
+
+    Attributes:
+        keys: of all samples written to this part, so that a caller can skip what is there.
+
+    Raises:
+        ValueError: for a folder that is in use already, or was made by something else.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        made_by: Mapping[str, Any],
+        samples_per_shard: int = 1000,
+        part: str = "",
+        append: bool = False,
+    ) -> None:
+        if samples_per_shard < 1:
+            raise ValueError(f"samples_per_shard: expected at least 1, got {samples_per_shard}")
+        if part and not re.fullmatch(r"[A-Za-z0-9]+", part):
+            raise ValueError(f"part: expected letters and digits, got {part!r}")
+        self.folder = Path(folder)
+        self.samples_per_shard = samples_per_shard
+        self.part = part
+        self.keys: set[str] = set()
+        self._index = ShardIndex(json.loads(json.dumps(made_by)), (), (), ())
+        self._open: _OpenShard | None = None
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if self.index_path.exists():
+            self._continue(append)
+
+    @property
+    def index_path(self) -> Path:
+        """Where this part's index lies."""
+        return index_path(self.folder, self.part)
+
+    def _continue(self, append: bool) -> None:
+        if not append:
+            raise ValueError(f"{self.folder}: expected a folder without {self.index_path.name}, got one with shards")
+        there = read_index_file(self.index_path)
+        if digest(there.made_by) != digest(self._index.made_by):
+            different = differences(self._index.made_by, there.made_by) or ["it names more than this run"]
+            raise ValueError(f"{self.folder}: cannot append, its shards were made otherwise: {'; '.join(different)}")
+        self._index = there
+        self.keys = {key for shard in there.shards for key in shard_keys(self.folder / shard.name)}
+
+    def write(self, sample: Sample) -> None:
+        """Add a sample.
+
+        Raises:
+            ValueError: for a sample that a reader could not use, or whose key is there already.
+            OSError: naming the file, if it cannot be written.
+        """
+        members = to_members(sample)
+        if sample.key in self.keys:
+            raise ValueError(f"{self.folder}: expected unique keys, got {sample.key!r} again")
+        if self._open is None:
+            prefix = f"{self.part}-" if self.part else ""
+            self._open = _OpenShard(self.folder / f"{prefix}{len(self._index.shards):05d}.tar")
+        self._open.write(sample, members)
+        self.keys.add(sample.key)
+        if self._open.samples == self.samples_per_shard:
+            self.flush()
+
+    def flush(self) -> None:
+        """End the tar in progress, and renew the index."""
+        done, self._open = self._open, None
+        shards, licences, fields = self._index.shards, set(self._index.licences), set(self._index.fields)
+        if done is not None:
+            fields = fields & done.fields if shards else done.fields
+            licences |= done.licences
+            shards = (*shards, done.close())
+        made_by = self._index.made_by
+        self._index = ShardIndex(made_by, shards, tuple(sorted(licences)), tuple(sorted(fields)))
+        write_index(self.index_path, self._index)
+
+    def __enter__(self) -> ShardWriter:
+        """Write within ``with``."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End the last tar, or drop it if something went wrong."""
+        if kind is None:
+            self.flush()
+        elif self._open is not None:
+            self._open.drop()
+            self._open = None
+
+
+class _OpenShard:
+    """A tar in progress, under a temporary name."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+        self.samples = 0
+        self.licences: set[str] = set()
+        self.fields: set[str] = set()
+        self.file = _HashedFile(open(self.temporary, "wb"))  # noqa: SIM115 - closed by close() or drop()
+        self.tar = TarWriter(self.file, encoder=False, compress=False, mtime=0, user="", group="", mode=0o644)
+
+    def write(self, sample: Sample, members: dict[str, bytes]) -> None:
+        try:
+            self.tar.write({"__key__": sample.key, **members})
+        except OSError as error:
+            self.drop()
+            raise OSError(error.errno, f"cannot write: {error.strerror}", str(self.path)) from error
+        self.fields = self.fields & sample.fields if self.samples else set(sample.fields)
+        self.licences.add(str(sample.facts.get("licence") or UNKNOWN))
+        self.samples += 1
+
+    def close(self) -> Shard:
+        try:
+            self.tar.close()
+            self.file.file.flush()
+            os.fsync(self.file.file.fileno())
+            self.file.file.close()
+            os.replace(self.temporary, self.path)
+        except OSError as error:
+            self.drop()
+            raise OSError(error.errno, f"cannot write: {error.strerror}", str(self.path)) from error
+        return Shard(self.path.name, self.samples, self.file.bytes, self.file.hash.hexdigest())
+
+    def drop(self) -> None:
+        with suppress(OSError):
+            self.file.file.close()
+        with suppress(OSError):
+            self.temporary.unlink()
+
+
+class _HashedFile:
+    """A file that knows the checksum and the number of the bytes written to it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file = file
+        self.hash = hashlib.sha256()
+        self.bytes = 0
+
+    def write(self, content: bytes) -> int:
+        self.hash.update(content)
+        self.bytes += len(content)
+        return self.file.write(content)
