@@ -6,13 +6,14 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from musegen.models.base import Condition, FlowNetwork
 from musegen.models.checks import check_condition
 from musegen.nn.attention import Memory, QKNorm
-from musegen.nn.feedforward import embedder, zeroed
+from musegen.nn.feedforward import embedder
 from musegen.nn.fourier import FourierFeatures
+from musegen.nn.pointwise import PointwiseResidual
 from musegen.nn.transformer import Transformer
 
 
@@ -90,11 +91,11 @@ class DiffusionTransformer(FlowNetwork):
         self.to_timestep_embed = embedder(time_features, dim)
         self.to_cond_embed = embedder(condition_dim, context_dim, bias=False)
         self.to_global_embed = embedder(vector_dim, dim, bias=False) if vector_dim else None
-        self.preprocess_conv = zeroed(nn.Conv1d(channels, channels, 1, bias=False))
+        self.preprocess_conv = PointwiseResidual(channels)
         self.transformer = Transformer(
             channels, dim, depth, heads, context_dim, kv_heads, qk_norm, gradient_checkpointing
         )
-        self.postprocess_conv = zeroed(nn.Conv1d(channels, channels, 1, bias=False))
+        self.postprocess_conv = PointwiseResidual(channels)
 
     def prepare(self, condition: Condition) -> Prepared:
         """Project the condition, and compute the keys and values of every cross-attention.
@@ -124,16 +125,14 @@ class DiffusionTransformer(FlowNetwork):
         Returns:
             The prediction, with the shape and dtype of ``x``; meaningless where a frame is not real.
         """
-        noisy = x.to(self.preprocess_conv.weight.dtype)
+        frames = x.transpose(1, 2).to(self.preprocess_conv.weight.dtype)
         features = self.timestep_features(1.0 - time.float())
-        token = self.to_timestep_embed(features.to(noisy.dtype))
+        token = self.to_timestep_embed(features.to(frames.dtype))
         if prepared.vector is not None:
             token = token + prepared.vector
-        noisy = noisy + self.preprocess_conv(noisy)
-        frames = self.transformer(noisy.transpose(1, 2), token[:, None], prepared.memory, mask)
-        away = frames.transpose(1, 2)
-        away = away + self.postprocess_conv(away)
-        return -away.to(x.dtype)
+        frames = self.preprocess_conv(frames)
+        frames = self.transformer(frames, token[:, None], prepared.memory, mask)
+        return -self.postprocess_conv(frames).transpose(1, 2).to(x.dtype)
 
     def null(self, condition: Condition) -> Condition:
         """Zeros for tokens, as the published networks were trained; the global vector stays."""
