@@ -116,7 +116,7 @@ def test_a_file_over_the_limit_leaves_nothing(tmp_path: Path) -> None:
         "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)); "
         f"write_audio({str(tmp_path / 'a.wav')!r}, torch.zeros(2, 44100), 44100)"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-B", "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert f"cannot write: File too large: '{tmp_path / 'a.wav'}'" in done.stderr
     assert list(tmp_path.iterdir()) == []

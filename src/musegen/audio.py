@@ -34,8 +34,7 @@ def encode_audio(audio: Tensor, sample_rate: int, format: str = "wav", bits: int
         ValueError: for another format or number of bits, or audio of another shape or with values that are not finite.
     """
     format = format.lower()
-    if format not in FORMATS:
-        raise ValueError(f"format: expected one of {', '.join(FORMATS)}, got {format!r}")
+    check_format(format, bits)
     if audio.ndim != 2 or audio.shape[0] not in (1, 2):
         raise ValueError(f"audio: expected [1 or 2 channels, samples], got {list(audio.shape)}")
     samples = audio.detach().to("cpu", torch.float32).T.contiguous().numpy()
@@ -50,12 +49,22 @@ def encode_audio(audio: Tensor, sample_rate: int, format: str = "wav", bits: int
     return buffer.getvalue()
 
 
+def check_format(format: str, bits: int) -> None:
+    """Refuse what `encode_audio` does not know.
+
+    Raises:
+        ValueError: for another format or number of bits.
+    """
+    if format not in FORMATS:
+        raise ValueError(f"format: expected one of {', '.join(FORMATS)}, got {format!r}")
+    if bits not in (16, 24) and (bits, format) != (32, "wav"):
+        raise ValueError(f"bits: expected 16 or 24 (or 32 for wav), got {bits} for {format}")
+
+
 def _prepare(samples: np.ndarray, format: str, bits: int) -> tuple[str, np.ndarray]:
     """The subtype of a format, and the samples as it wants them."""
     if bits == 32 and format == "wav":
         return "FLOAT", samples
-    if bits not in (16, 24):
-        raise ValueError(f"bits: expected 16 or 24 (or 32 for wav), got {bits} for {format}")
     safe = samples.astype(np.float64) * peak_gain(samples)
     if format == "ogg":
         return "VORBIS", safe.astype(np.float32)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from musegen.checkpoints import load_model, read_licences
 from musegen.devices import choose_device, choose_dtype
+from musegen.fingerprint import flatten
 from musegen.flow.lanes import Lane
 from musegen.flow.model import FlowModel
 from musegen.flow.settings import SamplingSettings
@@ -33,6 +34,8 @@ from musegen.generation.plan import (
 )
 from musegen.generation.stage import PipelineStage
 from musegen.models.oobleck import OobleckAutoencoder
+
+MAX_THREADS = 256
 
 
 class TextToMusic:
@@ -117,6 +120,37 @@ class TextToMusic:
             licences=[licence for part in PARTS for licence in read_licences(folder / part)],
             trust=trust,
         )
+
+    @classmethod
+    def load_like(
+        cls,
+        described: Mapping[str, Any],
+        model: str | Path | None = None,
+        device: str | torch.device = "auto",
+        dtype: str | torch.dtype | None = None,
+        lane: Lane = None,
+        trust: Sequence[str] = (),
+    ) -> TextToMusic:
+        """Load the pipeline of a clip to compute as it was computed, for `remake`.
+
+        What is not None or ``auto`` overrides the clip's own. On a CPU this also sets the process's number of threads.
+
+        Args:
+            described: what the JSON beside the clip says; see `musegen.generation.clip.read_clip`.
+            model: see `load`.
+            device: see `load`.
+            dtype: see `load`.
+            lane: see `load`.
+            trust: see `load`.
+        """
+        then = described["fingerprint"]
+        if device == "auto" and then.get("backend") == "cpu":
+            device = "cpu"
+        if str(device) == "cpu" and isinstance(then.get("threads"), int):
+            torch.set_num_threads(min(max(1, then["threads"]), MAX_THREADS))
+        own = described["settings"].get("lane") if lane is None else lane
+        dtype = dtype or flatten(then).get("stable_audio_muq.dtype")
+        return cls.load(model or described["model"] or None, device, dtype, own, trust)
 
     @property
     def device(self) -> torch.device:

@@ -30,16 +30,17 @@ def choose(choice: str | Mapping[str, Any] | Slot, slot: type[Slot], room: str, 
     """
     if isinstance(choice, slot):
         return choice
+    where = slot.__name__.lower()
     if isinstance(choice, str) and choice.lstrip().startswith("{"):
         try:
             choice = json.loads(choice)
         except ValueError as error:
-            raise ValueError(f"{slot.__name__.lower()}: expected a name or JSON, got {choice!r}: {error}") from None
+            raise ValueError(f"{where}: expected a name or JSON, got {choice!r}: {error}") from None
     if isinstance(choice, str):
         choice = {"class_path": choice if "." in choice else class_path(choice, slot, room), "init_args": {}}
     if not isinstance(choice, Mapping):
-        raise ValueError(f"{slot.__name__.lower()}: expected a name or a {slot.__name__}, got {type(choice).__name__}")
-    return build(choice, slot, trust)
+        raise ValueError(f"{where}: expected a name or a {slot.__name__}, got {type(choice).__name__}")
+    return build(choice, slot, trust, where)
 
 
 def class_path(name: str, slot: type, room: str) -> str:

@@ -67,7 +67,7 @@ class SamplingSettings:
             return choose(choice, Guidance, GUIDANCE, trust)
         if not 0 <= choice < float("inf"):
             raise ValueError(f"guidance: expected a scale of 0 or more, got {choice}")
-        return build(rescaled(self.guidance.config, float(choice)), Guidance, trust)
+        return build(rescaled(self.guidance.config, float(choice)), Guidance, trust, "guidance")
 
     def recipe(self) -> dict[str, Any]:
         """What a file says of these settings: JSON-able, and `from_recipe`'s input."""

@@ -19,6 +19,16 @@ from musegen.files import write_whole
 from musegen.fingerprint import hash_bytes, hash_tensor
 
 VERSION = 1
+FIELDS = {
+    "prompt": str,
+    "seed": int,
+    "model": str,
+    "settings": dict,
+    "embedding": str,
+    "audio_sha256": str,
+    "fingerprint": dict,
+}
+"""What the JSON beside a clip has, for the clip to be made again."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,9 +125,9 @@ def read_clip(path: str | Path) -> dict[str, Any]:
     known = described.get("format") if isinstance(described, dict) else None
     if known != "musegen-clip" or described.get("version") != VERSION:
         raise ValueError(f"{path}: expected the JSON beside a clip, format musegen-clip {VERSION}, got {known!r}")
-    lacking = {"prompt", "seed", "model", "settings", "audio_sha256", "fingerprint"} - set(described)
-    if lacking:
-        raise ValueError(f"{path}: the JSON of a clip lacks {', '.join(sorted(lacking))}")
+    for name, kind in FIELDS.items():
+        if not isinstance(described.get(name), kind):
+            raise ValueError(f"{path}: {name}: expected {kind.__name__}, got {type(described.get(name)).__name__}")
     return described
 
 
@@ -128,4 +138,7 @@ def pack(embedding: Tensor) -> str:
 
 def unpack(text: str) -> Tensor:
     """The inverse of `pack`."""
-    return torch.from_numpy(np.frombuffer(base64.b64decode(text), "<f4").astype(np.float32))
+    try:
+        return torch.from_numpy(np.frombuffer(base64.b64decode(text), "<f4").astype(np.float32))
+    except ValueError as error:
+        raise ValueError(f"embedding: expected base64 of float32: {error}") from None

@@ -1,0 +1,186 @@
+"""Make music from text: WAV, FLAC or OGG files, each with a JSON that tells how to make it again."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+# The types of this file are the standard library's, so that its --help need not import torch.
+
+
+def generate(
+    prompt: list[str],
+    prompts: Path | None = None,
+    samples: int = 1,
+    seed: int = 0,
+    out: Path = Path("out"),
+    seconds: float | None = None,
+    steps: int | None = None,
+    guidance: float | str | None = None,
+    sampler: str | None = None,
+    negative: str | None = None,
+    stage1_steps: int | None = None,
+    stage1_guidance: float | str | None = None,
+    stage1_sampler: str | None = None,
+    format: Literal["wav", "flac", "ogg"] = "wav",
+    bits: Literal[16, 24, 32] = 16,
+    model: str | None = None,
+    device: str = "auto",
+    dtype: Literal["float32", "bfloat16", "float16"] | None = None,
+    lane: int | Literal["auto"] | None = None,
+    trust_plugins: list[str] | str | None = None,
+    again: Path | None = None,
+) -> list[Path]:
+    """Make music from text.
+
+    Args:
+        prompt: one or more sentences, each in quotes.
+        prompts: a text file with one prompt a line.
+        samples: clips of each prompt.
+        seed: seed of a prompt's first clip; the others have the numbers after it.
+        out: folder for the files; made if missing.
+        seconds: length of a clip; by default the longest that the model makes.
+        steps: steps of stage 2 (embedding to music).
+        guidance: how closely stage 2 follows the embedding, a scale; or the name of a guidance.
+        sampler: of stage 2: a name such as heun or dpmpp_2m, a class path, or a recipe in JSON.
+        negative: a prompt to move away from.
+        stage1_steps: steps of stage 1 (text to embedding).
+        stage1_guidance: how closely stage 1 follows the text.
+        stage1_sampler: of stage 1.
+        format: wav, flac or ogg.
+        bits: a sample, 16 or 24; 32 for a WAV of floats.
+        model: folder of a pipeline, or the name of one that ships with the package.
+        device: auto, cpu, cuda, cuda:1 …
+        dtype: what the networks compute in; by default bfloat16 on a GPU, float32 on a CPU.
+        lane: items that a network takes in one execution; auto for the fastest width, whose results agree within a
+            tolerance instead of bit for bit.
+        trust_plugins: packages, besides musegen, whose classes a model folder or an option may name. Their code runs.
+        again: the JSON beside a clip: make that clip again, and say what is different if its bits are.
+
+    Returns:
+        The audio files, which are also printed.
+    """
+    from musegen.audio import check_format
+    from musegen.generation.names import ClipNames
+    from musegen.pipeline import TextToMusic
+
+    check_format(format, bits)
+    trust = [trust_plugins] if isinstance(trust_plugins, str) else trust_plugins or []
+    if again is not None:
+        if prompt or prompts:
+            raise ValueError("--again makes one clip from its JSON: expected no prompts beside it")
+        return [_again(again, out, format, bits, model, device, dtype, lane, trust)]
+    texts = [*prompt, *(_read_prompts(prompts) if prompts else [])]
+    if not texts:
+        raise ValueError("expected a prompt, such as musegen generate 'a slow sad piano ballad', or --prompts FILE")
+    if samples < 1:
+        raise ValueError(f"samples: expected at least 1, got {samples}")
+    pipeline = TextToMusic.load(model, device, dtype, lane, trust)
+    with _progress_bar() as progress:
+        clips = pipeline.stream(
+            list(dict.fromkeys(texts)),
+            range(seed, seed + samples),
+            progress,
+            seconds=seconds,
+            steps=steps,
+            guidance=guidance,
+            sampler=sampler,
+            negative=negative,
+            stage1_steps=stage1_steps,
+            stage1_guidance=stage1_guidance,
+            stage1_sampler=stage1_sampler,
+        )
+        _prepare(out)
+        names = ClipNames(out, format)
+        return [_save(clip, names.name(clip.request()), bits) for clip in clips]
+
+
+def _again(
+    described: Path,
+    out: Path,
+    format: str,
+    bits: int,
+    model: str | None,
+    device: str,
+    dtype: str | None,
+    lane: int | str | None,
+    trust: list[str],
+) -> Path:
+    """Make a clip again as its JSON says, where nothing else is chosen; exit status 1 if its bits differ."""
+    from musegen.fingerprint import compare, hash_tensor
+    from musegen.generation.clip import read_clip
+    from musegen.generation.names import ClipNames
+    from musegen.pipeline import TextToMusic
+
+    then = read_clip(described)
+    with _progress_bar() as progress:
+        pipeline = TextToMusic.load_like(then, model, device, dtype, lane, trust)
+        clip = pipeline.remake(then, progress)
+        _prepare(out)
+        path = _save(clip, ClipNames(out, format, replace=False).name(clip.request()), bits)
+    different = compare(then["fingerprint"], clip.fingerprint)
+    for name, (before, now) in different.items():
+        print(f"{name}: {before} then, {now} now", file=sys.stderr)
+    if hash_tensor(clip.audio) == then["audio_sha256"]:
+        print("the same bits", file=sys.stderr)
+        return path
+    reason = f"see {', '.join(different)}" if different else "though nothing in the fingerprint does"
+    print(f"the bits differ, {reason}", file=sys.stderr)
+    raise SystemExit(1)
+
+
+def _read_prompts(path: Path) -> list[str]:
+    """One prompt a line; empty lines are nothing."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError:
+        raise ValueError(f"prompts: expected a text file in UTF-8, got {path}") from None
+    prompts = [line.strip() for line in lines if line.strip()]
+    if not prompts:
+        raise ValueError(f"prompts: expected one prompt a line, got nothing in {path}")
+    return prompts
+
+
+def _prepare(out: Path) -> None:
+    """Make the folder and try to write into it, before hours of work are put into what could not be kept."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out) as file:
+            file.write(b"music")
+    except OSError as error:
+        raise OSError(error.errno, f"cannot write: {error.strerror}", str(out)) from None
+
+
+def _save(clip: Any, path: Path, bits: int) -> Path:
+    """Write a clip, and print where at once: what is printed is kept, whatever happens next."""
+    saved = clip.save(path, bits=bits)
+    print(saved, flush=True)
+    return saved
+
+
+@contextmanager
+def _progress_bar() -> Iterator[Callable[[str, int, int], None]]:
+    """A bar on standard error, if that is a terminal, for each of the things that are made; warnings as plain lines."""
+    from rich.console import Console
+    from rich.progress import Progress as Bars
+
+    def show(message: object, *_: object, **__: object) -> None:
+        print(f"musegen: {message}", file=sys.stderr)
+
+    console = Console(stderr=True)
+    bars = Bars(console=console, transient=True, redirect_stdout=sys.stdout.isatty(), disable=not console.is_terminal)
+    with warnings.catch_warnings(), bars:
+        warnings.showwarning = show
+        known: dict[str, Any] = {}
+
+        def tell(name: str, done: int, total: int) -> None:
+            if name not in known:
+                known[name] = bars.add_task(name, total=total)
+            bars.update(known[name], completed=done, total=total)
+
+        yield tell
