@@ -6,22 +6,19 @@ by name; see `musegen.recipes`.
 
 from __future__ import annotations
 
-import errno
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from musegen.config import Configurable
 from musegen.files import whole_folder
 from musegen.nn.precise import Precise
 from musegen.recipes import build, first_line, shorten
-from musegen.tensor_files import describe_difference, open_tensors
+from musegen.tensor_files import Progress, describe_difference, open_tensors, write_tensors
 
 FORMAT = "musegen"
 VERSION = 1
@@ -40,6 +37,7 @@ def save_model(
     training: Mapping[str, Any] | None = None,
     dtype: torch.dtype | None = None,
     state: Mapping[str, Tensor] | None = None,
+    progress: Progress | None = None,
 ) -> None:
     """Write a model folder, whole or not at all.
 
@@ -51,6 +49,7 @@ def save_model(
         dtype: of the floating-point weights on disk; None for what they are. Values that a cast must not round
             (frequencies, the data's statistics) keep theirs.
         state: the tensors, where the model itself is an empty one.
+        progress: told how many bytes are written, and of how many.
 
     Raises:
         OSError: on a full disk or an unwritable folder.
@@ -68,7 +67,7 @@ def save_model(
     state = model.state_dict() if state is None else state
     with whole_folder(Path(folder)) as temporary:
         write_json(temporary / CONFIG, config)
-        write_tensors(temporary / WEIGHTS, state if dtype is None else cast_state(state, model, dtype))
+        write_tensors(temporary / WEIGHTS, state, cast_types(state, model, dtype), progress)
 
 
 def load_model(
@@ -170,28 +169,13 @@ def assign(model: nn.Module, state: Mapping[str, Tensor], device: torch.device |
     model.to(device)
 
 
-def cast_state(state: Mapping[str, Tensor], model: nn.Module, dtype: torch.dtype) -> dict[str, Tensor]:
-    """A model's state dict in another floating-point type, but for what its modules keep precise."""
+def cast_types(state: Mapping[str, Tensor], model: nn.Module, dtype: torch.dtype | None) -> dict[str, torch.dtype]:
+    """The types that a model's tensors have after a cast: its modules keep some of them precise."""
+    if dtype is None:
+        return {}
     parts = [(prefix, part) for prefix, part in model.named_modules() if isinstance(part, Precise)]
     kept = {f"{prefix}.{name}".lstrip(".") for prefix, part in parts for name in part.state_dict()}
-
-    def casts(name: str, tensor: Tensor) -> bool:
-        return tensor.is_floating_point() and name not in kept
-
-    return {name: tensor.to(dtype) if casts(name, tensor) else tensor for name, tensor in state.items()}
-
-
-def write_tensors(path: Path, state: Mapping[str, Tensor]) -> None:
-    """Write a safetensors file.
-
-    Raises:
-        OSError: if it cannot be written.
-    """
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
-    try:
-        save_file(tensors, path, metadata={"format": "pt"})
-    except SafetensorError as error:  # it says in words what the system said
-        raise OSError(errno.EIO, first_line(error), str(path)) from error
+    return {name: dtype for name, tensor in state.items() if tensor.is_floating_point() and name not in kept}
 
 
 def read_json(path: Path) -> Any:

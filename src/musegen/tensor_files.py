@@ -1,16 +1,35 @@
-"""Reading safetensors files, and saying in a few words what another file seems to be."""
+"""Safetensors files in and out, and a few words on what another file seems to be."""
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
+from torch import Tensor
 
 from musegen.recipes import first_line
+
+Progress = Callable[[int, int], None]
+"""Told how many bytes are done, and of how many."""
+
+DTYPES = {
+    torch.float64: "F64",
+    torch.float32: "F32",
+    torch.float16: "F16",
+    torch.bfloat16: "BF16",
+    torch.int64: "I64",
+    torch.int32: "I32",
+    torch.int16: "I16",
+    torch.int8: "I8",
+    torch.uint8: "U8",
+    torch.bool: "BOOL",
+}
 
 BEGINNINGS = (
     (b"PK\x03\x04", "a zip archive, as torch.save writes it (.ckpt, .pt)"),
@@ -66,6 +85,55 @@ def open_tensors(path: Path) -> Iterator[Any]:
         raise ValueError(f"{path}: expected a safetensors file, got {describe_file(path, error)}") from None
     with opened as file:
         yield file
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Every tensor of a safetensors file, mapped from the disk: nothing takes memory until it is used.
+
+    Raises:
+        ValueError: if it is no such file, or a damaged one.
+    """
+    with open_tensors(path) as file:
+        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+
+
+def write_tensors(
+    path: Path,
+    state: Mapping[str, Tensor],
+    dtypes: Mapping[str, torch.dtype] | None = None,
+    progress: Progress | None = None,
+) -> None:
+    """Write a safetensors file tensor by tensor, so that a large model needs no memory for a second copy.
+
+    Args:
+        path: of the file.
+        state: tensors by name, on any device.
+        dtypes: what to cast tensors to, by name; the others stay.
+        progress: told after each tensor.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    cast = {name: (dtypes or {}).get(name, tensor.dtype) for name, tensor in state.items()}
+    names = sorted(state, key=lambda name: (-cast[name].itemsize, name))  # widest first, so that all are aligned
+    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    end = 0
+    for name in names:
+        start, end = end, end + state[name].numel() * cast[name].itemsize
+        header[name] = {"dtype": DTYPES[cast[name]], "shape": list(state[name].shape), "data_offsets": [start, end]}
+    beginning = json.dumps(header, separators=(",", ":")).encode()
+    beginning += b" " * (-len(beginning) % 8)
+    with open(path, "wb") as file:
+        file.write(len(beginning).to_bytes(8, "little") + beginning)
+        done = 0
+        for name in names:
+            tensor = state[name].detach().to("cpu", cast[name]).contiguous()
+            file.write(tensor.reshape(-1).view(torch.uint8).numpy().data)
+            done += tensor.nbytes
+            if progress is not None:
+                progress(done, end)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def describe_file(path: Path, error: Exception | None = None) -> str:
