@@ -12,11 +12,12 @@ import pytest
 import torch
 
 import tiny
+from musegen.conditioning.minilm import MiniLM
 from musegen.fingerprint import compare, hash_tensor
 from musegen.flow.guidance.rescaled import Rescaled
 from musegen.flow.samplers.euler import Euler
 from musegen.generation.clip import Clip, read_clip
-from musegen.generation.folder import shipped
+from musegen.generation.folder import shipped, write_pipeline
 from musegen.pipeline import TextToMusic
 
 PROMPTS = ["a slow sad piano ballad", "fast drums"]
@@ -278,7 +279,7 @@ def test_wrong_folders_are_one_line(folder: Path, tmp_path: Path) -> None:
     refused("pipeline.json: expected JSON", copy, trust=tiny.TRUST)
     (copy / "pipeline.json").write_text('{"format": "else"}')
     refused("pipeline.json: expected format musegen-pipeline, version 1, got 'else'", copy, trust=tiny.TRUST)
-    (copy / "pipeline.json").write_text(json.dumps(tiny.PIPELINE | {"text2muq": {"sampler": "hoin"}}))
+    write_pipeline(copy, {"sampler": "hoin"}, {})
     refused("unknown sampler 'hoin'", copy, trust=tiny.TRUST)
     (copy / "pipeline.json").unlink()
     assert TextToMusic.load(copy, "cpu", trust=tiny.TRUST).plan().stable_audio_muq.steps == 100
@@ -288,3 +289,15 @@ def test_wrong_folders_are_one_line(folder: Path, tmp_path: Path) -> None:
     shutil.rmtree(copy / "vae")
     shutil.copytree(copy / "stable_audio_muq", copy / "vae")
     refused("OobleckAutoencoder", copy, trust=tiny.TRUST)
+
+
+def test_minilm_reads_the_prompt(tmp_path: Path) -> None:
+    folder = tiny.save_pipeline(tmp_path / "toy", MiniLM(max_tokens=12))
+    loaded = TextToMusic.load(folder, "cpu")  # nothing to trust: every class is musegen's own
+    ballad, drums = loaded.generate(PROMPTS, 5, seconds=0.1)
+    assert not same(ballad, drums)
+    assert same(loaded.generate(PROMPTS[1], 5, seconds=0.1)[0], drums)
+    assert ballad.fingerprint["text2muq"]["encoders"] == [MiniLM.revision]
+    long = "a very long prompt about a piano " * 20
+    with pytest.warns(UserWarning, match="is cut to 12"):
+        assert loaded.generate(long, 5, seconds=0.1)[0].audio.std() > 0.1

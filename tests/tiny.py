@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from musegen.flow.model import FlowModel
 from musegen.flow.noise import hash_seed, item_noise
 from musegen.flow.paths.cosine import CosinePath
 from musegen.flow.paths.rectified import RectifiedFlow
+from musegen.generation.folder import write_pipeline
 from musegen.models.diffusion_transformer import DiffusionTransformer
 from musegen.models.embedding_transformer import EmbeddingTransformer
 from musegen.models.oobleck import OobleckAutoencoder
@@ -32,8 +32,6 @@ TRUST = ("tiny",)
 """The encoder below is no class of musegen, so that a folder that names it is loaded on trust only."""
 
 PIPELINE: dict[str, Any] = {
-    "format": "musegen-pipeline",
-    "version": 1,
     "text2muq": {"sampler": "heun", "steps": 4, "guidance": 3.0},
     "stable_audio_muq": {"sampler": "dpmpp_3m_sde", "steps": 6, "guidance": 2.0},
 }
@@ -102,12 +100,12 @@ def vae(seed: int = 3) -> OobleckAutoencoder:
     return net
 
 
-def save_pipeline(folder: Path, pipeline: dict[str, Any] | None = None, encoder: TextEncoder | None = None) -> Path:
+def save_pipeline(folder: Path, encoder: TextEncoder | None = None) -> Path:
     """A folder that `TextToMusic.load(folder, trust=tiny.TRUST)` loads."""
     save_model(text2muq(encoder), folder / "text2muq", licences=["CC-BY-4.0"])
     save_model(stable_audio_muq(), folder / "stable_audio_muq", licences=["CC-BY-4.0", "Apache-2.0"])
     save_model(vae(), folder / "vae", licences=["Apache-2.0"])
-    (folder / "pipeline.json").write_text(json.dumps(pipeline or PIPELINE), encoding="utf-8")
+    write_pipeline(folder, **PIPELINE)
     return folder
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +29,8 @@ from musegen.generation.plan import (
     check_prompts,
     check_seconds,
     check_seeds,
+    make_items,
+    one_each,
     options_of,
 )
 from musegen.generation.stage import PipelineStage
@@ -205,7 +206,7 @@ class TextToMusic:
         **options: Unpack[Options],
     ) -> Iterator[Clip]:
         """Like `generate`, one clip after the other as it is finished. All is checked before this returns."""
-        items, plan = _items(prompts, seeds), self.plan(**options)
+        items, plan = make_items(prompts, seeds), self.plan(**options)
 
         def make() -> Iterator[Clip]:
             embeddings = self.chain.embeddings(items, plan, progress)
@@ -225,7 +226,7 @@ class TextToMusic:
         Returns:
             Unit vectors ``[prompts · seeds, dim]``, float32, on the CPU, in the order of `generate`.
         """
-        return self.chain.embeddings(_items(prompts, seeds), self.plan(**options), progress)
+        return self.chain.embeddings(make_items(prompts, seeds), self.plan(**options), progress)
 
     def render(
         self,
@@ -252,8 +253,8 @@ class TextToMusic:
         if embeddings.ndim != 2 or embeddings.shape[1] != width or not len(embeddings):
             raise ValueError(f"embeddings: expected [items, {width}], got {list(embeddings.shape)}")
         count = len(embeddings)
-        chosen = _one_each("seeds", check_seeds(seeds), count)
-        texts = [""] * count if prompts is None else _one_each("prompts", check_prompts(prompts), count)
+        chosen = one_each("seeds", check_seeds(seeds), count)
+        texts = [""] * count if prompts is None else one_each("prompts", check_prompts(prompts), count)
         items = [Item(prompt, seed) for prompt, seed in zip(texts, chosen, strict=True)]
         plan = replace(self.plan(**options), text2muq=None)
         return list(self.chain.clips(items, embeddings.float().cpu(), plan, progress))
@@ -299,14 +300,3 @@ class TextToMusic:
                 options.get("sampler"), options.get("steps"), options.get("guidance"), self.trust
             ),
         )
-
-
-def _items(prompts: str | Sequence[str], seeds: int | Sequence[int]) -> list[Item]:
-    """Every prompt with every seed."""
-    return [Item(prompt, seed) for prompt, seed in itertools.product(check_prompts(prompts), check_seeds(seeds))]
-
-
-def _one_each(name: str, given: list, count: int) -> list:
-    if len(given) not in (1, count):
-        raise ValueError(f"{name}: expected {count}, one for each embedding, or one for all, got {len(given)}")
-    return given * count if len(given) == 1 else given

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from musegen.checkpoints import read_json
+from musegen.files import write_whole
 
 FORMAT = "musegen-pipeline"
 VERSION = 1
+FILE = "pipeline.json"
 WEIGHTS = Path(__file__).parents[1] / "weights"
 DEFAULT = "default"
 PARTS = ("text2muq", "stable_audio_muq", "vae")
@@ -65,7 +68,7 @@ def read_pipeline(folder: Path) -> dict[str, Any]:
     Raises:
         ValueError: if the file is not that of a pipeline.
     """
-    path = folder / "pipeline.json"
+    path = folder / FILE
     if not path.exists():
         return dict(POSTER)
     said = read_json(path)
@@ -78,3 +81,27 @@ def read_pipeline(folder: Path) -> dict[str, Any]:
             raise ValueError(f"{path}: {stage}: expected sampler, steps and guidance, got {merged[stage]!r}")
         merged[stage] = {**POSTER[stage], **merged[stage]}
     return merged
+
+
+def write_pipeline(
+    folder: Path, text2muq: Mapping[str, Any], stable_audio_muq: Mapping[str, Any], variable_length: bool = False
+) -> None:
+    """Write a pipeline's ``pipeline.json``, beside its model folders.
+
+    Args:
+        folder: the pipeline's.
+        text2muq: how stage 1 is sampled: ``sampler``, ``steps``, ``guidance``, as short names, numbers or recipes.
+        stable_audio_muq: how stage 2 is.
+        variable_length: whether stage 2 makes no more frames than a clip needs, having been trained on masked padding.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    said = {
+        "format": FORMAT,
+        "version": VERSION,
+        "text2muq": dict(text2muq),
+        "stable_audio_muq": dict(stable_audio_muq),
+        "variable_length": variable_length,
+    }
+    write_whole({folder / FILE: f"{json.dumps(said, indent=2)}\n".encode()})

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import Any, TypedDict, TypeVar
 
 from musegen.flow.settings import GuidanceChoice, SamplerChoice, SamplingSettings
+
+T = TypeVar("T")
 
 MAX_PROMPT = 10_000
 """Characters of the longest prompt that is taken for one; encoders cut at a few hundred tokens anyway."""
@@ -163,3 +166,19 @@ def check_seconds(seconds: float | None, longest: float) -> float:
     if not number or not 0 < seconds <= longest:
         raise ValueError(f"seconds: expected above 0 and at most {longest:.2f}, the model's longest, got {seconds}")
     return float(seconds)
+
+
+def make_items(prompts: str | Sequence[str], seeds: int | Sequence[int]) -> list[Item]:
+    """Every prompt with every seed, prompt by prompt; checked."""
+    return [Item(prompt, seed) for prompt, seed in itertools.product(check_prompts(prompts), check_seeds(seeds))]
+
+
+def one_each(name: str, given: list[T], count: int) -> list[T]:
+    """One thing for each of ``count`` embeddings, where one was given for all.
+
+    Raises:
+        ValueError: for another number of things.
+    """
+    if len(given) not in (1, count):
+        raise ValueError(f"{name}: expected {count}, one for each embedding, or one for all, got {len(given)}")
+    return given * count if len(given) == 1 else given
