@@ -32,7 +32,7 @@ class CaptionConditioner(Conditioner):
         self._encoder = [encoder]  # in a list, so that it is no submodule
         self.cache_size, self.reads, self.dim = cache_size, reads, encoder.dim
         self._cache: OrderedDict[str, Tensor] = OrderedDict()
-        self.register_buffer("_place", torch.empty(0), persistent=False)
+        self.register_buffer("_place", torch.empty(0, device="cpu"), persistent=False)
 
     @property
     def encoder(self) -> TextEncoder:

@@ -32,7 +32,7 @@ class PretrainedText(TextEncoder):
             raise ValueError(f"max_tokens: expected 2 or more, got {max_tokens}")
         self.max_tokens = max_tokens
         self._loaded: list[Any] = []  # tokenizer and model: in a list, so that the model is no submodule
-        self.register_buffer("_place", torch.empty(0), persistent=False)
+        self.register_buffer("_place", torch.empty(0, device="cpu"), persistent=False)
 
     @abstractmethod
     def _load(self) -> tuple[Any, Any]:
