@@ -100,6 +100,16 @@ def test_each_stage_alone_makes_the_same(pipeline: TextToMusic, clips: list[Clip
     assert torch.equal(pipeline.decode(latents), torch.stack([clip.audio for clip in clips]))
 
 
+def test_stage_2_has_the_seed_of_its_item(pipeline: TextToMusic, clips: list[Clip]) -> None:
+    embeddings = clips[0].embedding.repeat(3, 1)
+    made = pipeline.render(embeddings, [5, 6, 7])
+    assert same(made[0], clips[0])
+    assert not torch.equal(made[0].audio, made[1].audio)
+    assert not torch.equal(made[1].audio, made[2].audio)
+    assert same(pipeline.render(embeddings[:1], 7)[0], made[2])
+    assert same(pipeline.render(embeddings, 6)[2], made[1])
+
+
 def test_a_short_clip_is_the_beginning_of_the_same_latents(pipeline: TextToMusic) -> None:
     short = pipeline.generate(PROMPTS[0], 5, seconds=0.1)[0]
     assert short.audio.shape == (2, 800)
