@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ class SaveFitConfig(SaveConfigCallback):
 class TrainerCLI(LightningCLI):
     """LightningCLI as musegen uses it: any LightningModule, any LightningDataModule, each by ``class_path``."""
 
-    def __init__(self, arguments: list[str], run: bool = True) -> None:
+    def __init__(self, arguments: list[str] | None = None, run: bool = True) -> None:
         super().__init__(
             L.LightningModule,
             L.LightningDataModule,
@@ -40,7 +41,7 @@ class TrainerCLI(LightningCLI):
             subclass_mode_model=True,
             subclass_mode_data=True,
             auto_configure_optimizers=False,
-            args=expand_parts(arguments),
+            args=arguments if arguments is None else expand_parts(arguments),
             run=run,
         )
 
@@ -88,4 +89,5 @@ def _with_parts(file: Path, above: tuple[Path, ...] = ()) -> list[Path]:
 def run(arguments: list[str]) -> None:
     """Run one of LightningCLI's commands."""
     import_torchaudio()
-    TrainerCLI(arguments)
+    sys.argv[1:] = expand_parts(arguments)  # what Lightning starts its other processes with
+    TrainerCLI()

@@ -68,7 +68,7 @@ def instruments(midi: bytes) -> list[str]:
         raise ValueError("reading MIDI needs mido: pip install mido") from None
 
     program = [0] * 16
-    notes: Counter[str] = Counter()
+    notes: Counter[Any] = Counter()
     for message in mido.merge_tracks(mido.MidiFile(file=BytesIO(midi)).tracks):
         if message.type == "program_change":
             program[message.channel] = message.program

@@ -20,8 +20,8 @@ SAMPLE_RATE = 44100
 class Rendered(Source):
     """Songs over the styles of MMA (Musical MIDI Accompaniment), rendered through a soundfont.
 
-    Song n of a seed is the same on every machine with the same MMA and soundfont. Another seed gives other songs over the
-    same styles; ``held_out_styles`` keeps whole styles apart.
+    Song n of a seed is the same on every machine with the same MMA and soundfont. Another seed gives other songs over
+    the same styles; ``held_out_styles`` keeps whole styles apart.
 
     Args:
         songs: how many.
