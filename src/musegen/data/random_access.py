@@ -1,25 +1,21 @@
 """Any sample of a folder of shards, without reading those before it.
 
-A tar's headers say where each member lies; they are read once, when a folder is opened. So an epoch can be one
-permutation of all samples, and any number of processes can take equal parts of it.
+So an epoch can be one permutation of all samples, and any number of processes can take equal parts of it.
 """
 
 from __future__ import annotations
 
-import os
-import tarfile
+import zlib
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO
 
-from musegen.data.sample import Sample, from_members
-from musegen.data.shard_index import read_index
-from musegen.data.shard_reader import DamagedShardError, check_present, check_whole
-
-Members = dict[str, tuple[int, int]]
-"""Begin and size of each member of a sample, by suffix."""
+from musegen.data.sample import FIELDS, Sample, from_members
+from musegen.data.shard_index import Shard, read_index
+from musegen.data.shard_reader import DamagedShardError, check_present
+from musegen.data.shard_table import ShardTable, read_table
 
 
 class ShardFolder:
@@ -27,70 +23,78 @@ class ShardFolder:
 
     Args:
         folder: with its index.
-        fields: which arrays are decoded (``embedding``, ``latents``, ``audio``).
+        fields: what is read of a sample (``caption``, ``embedding``, ``latents``, ``audio``) beside its facts.
+        check: look at once whether every shard is there at its size; else whoever reads it finds out.
 
     Raises:
-        ValueError: if there is no index, or a shard is missing or cut off.
+        OSError: if there is no such folder.
+        ValueError: if it has no index or its samples lack a field; `DamagedShardError` if a shard is missing or short.
     """
 
-    def __init__(self, folder: str | Path, fields: Iterable[str]) -> None:
+    def __init__(self, folder: str | Path, fields: Iterable[str] = (), check: bool = True) -> None:
         self.folder = Path(folder)
         self.index = read_index(folder)
-        self.fields = frozenset(fields)
+        wanted = set(fields)
+        lacking = sorted(wanted - set(self.index.fields))
+        if lacking and self.index.samples:
+            held = ", ".join(self.index.fields) or "nothing that can be read"
+            raise ValueError(f"{folder}: expected shards with {', '.join(lacking)}, got shards with {held}")
+        self.fields = frozenset(wanted - {"caption"})
+        self._shards = [_LazyShard(self.folder / shard.name, shard) for shard in self.index.shards]
         self._ends = list(accumulate(shard.samples for shard in self.index.shards))
-        self._places: list[list[tuple[str, Members]]] = []
-        for shard in self.index.shards:
-            path = self.folder / shard.name
-            check_present(path, shard)
-            self._places.append(_places(path))
-        self._files: dict[tuple[int, int], int] = {}
+        if check:
+            for shard in self._shards:
+                check_present(shard.path, shard.entry)
 
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0
 
     def __getitem__(self, position: int) -> Sample:
-        """Read a sample; the first one of a shard in a process compares the shard with its checksum.
+        """Read a sample; what is read is compared with its checksum.
 
         Raises:
-            ValueError: naming the shard, if it is damaged.
+            DamagedShardError: naming the shard, if it is damaged or missing.
         """
         number = bisect_right(self._ends, position)
-        place = position - (self._ends[number - 1] if number else 0)
-        path = self.folder / self.index.shards[number].name
+        return self._shards[number].read(position - (self._ends[number - 1] if number else 0), self.fields)
+
+
+class _LazyShard:
+    """A shard whose table is read when it is needed first. Files stay closed between reads: workers share none."""
+
+    def __init__(self, path: Path, entry: Shard) -> None:
+        self.path = path
+        self.entry = entry
+        self._table: ShardTable | None = None
+
+    def read(self, sample: int, fields: Collection[str]) -> Sample:
+        table = self._table or self._read_table()
         try:
-            key, members = self._places[number][place]
-        except IndexError:
-            raise DamagedShardError(
-                f"{path}: expected {self.index.shards[number].samples} samples, got fewer"
-            ) from None
-        file = self._open(number, path)
-        content = {suffix: os.pread(file, size, begin) for suffix, (begin, size) in members.items()}
-        try:
-            return from_members(key, content, self.fields)
+            key, places = table.keys[sample], table.places(sample)
+            suffixes = ["json", *(FIELDS[name] for name in fields)]
+            with open(self.path, "rb", buffering=0) as file:
+                members = {
+                    suffix: _read(file, f"{key}.{suffix}", *places[suffix]) for suffix in suffixes if suffix in places
+                }
+            return from_members(key, members, set(fields))
+        except OSError as error:
+            raise DamagedShardError(f"{self.path}: cannot be read: {error.strerror}") from None
         except ValueError as error:
-            raise DamagedShardError(f"{path}: {error}") from None
+            raise DamagedShardError(f"{self.path}: {error}") from None
 
-    def _open(self, number: int, path: Path) -> int:
-        """A file of this process: a forked worker does not share its parent's."""
-        place = (os.getpid(), number)
-        if place not in self._files:
-            check_whole(path, self.index.shards[number])
-            self._files[place] = os.open(path, os.O_RDONLY)
-        return self._files[place]
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_files": {}}
+    def _read_table(self) -> ShardTable:
+        try:
+            self._table = read_table(self.path, self.entry.samples)
+        except ValueError as error:
+            raise DamagedShardError(str(error)) from None
+        return self._table
 
 
-def _places(path: Path) -> list[tuple[str, Members]]:
-    places: list[tuple[str, Members]] = []
-    try:
-        with tarfile.open(path, "r:") as tar:
-            for member in tar:
-                key, _, suffix = member.name.partition(".")
-                if not places or places[-1][0] != key:
-                    places.append((key, {}))
-                places[-1][1][suffix] = (member.offset_data, member.size)
-    except (tarfile.TarError, OSError) as error:
-        raise DamagedShardError(f"{path}: cannot be read: {error}") from None
-    return places
+def _read(file: BinaryIO, name: str, begin: int, size: int, crc: int) -> bytes:
+    file.seek(begin)
+    content = file.read(size)
+    if len(content) < size:
+        raise DamagedShardError(f"damaged: {name} is cut off")
+    if zlib.crc32(content) != crc:
+        raise DamagedShardError(f"damaged: {name} is not what was written (its CRC-32 differs)")
+    return content

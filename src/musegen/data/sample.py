@@ -24,7 +24,8 @@ class Sample:
 
     Facts that musegen reads (any others travel along):
 
-    - ``captions``: a list of texts, or a dict from a variant's name to its text; may be empty.
+    - ``captions``: a list of texts, or a dict from a variant's name to its text (``main`` comes first, then the others
+      by name); may be empty.
     - ``licence``: SPDX name of the licence of the music; ``source``: the corpus.
     - ``seconds``: length of the whole piece; needed with latents.
     - ``windows``: ``[[start, end], …]`` in seconds, one for each row of the embedding; needed for more than one row.
@@ -53,9 +54,11 @@ class Sample:
 
     @property
     def captions(self) -> list[str]:
-        """The variants of its caption, in the order of its facts."""
+        """The variants of its caption."""
         captions = self.facts.get("captions", [])
-        return list(captions.values() if isinstance(captions, Mapping) else captions)
+        if isinstance(captions, Mapping):
+            return [captions[name] for name in sorted(captions, key=lambda name: (name != "main", name))]
+        return list(captions)
 
 
 def to_members(sample: Sample) -> dict[str, bytes]:

@@ -1,18 +1,18 @@
-"""Write shards: tars of samples, each there whole or not at all, with an index beside them."""
+"""Write shards: tars of samples, each there whole or not at all, with a table and an index beside them."""
 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import re
-from collections.abc import Mapping
-from contextlib import suppress
+import tarfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO
-
-from webdataset.writer import TarWriter
+from typing import Any, BinaryIO, cast
 
 from musegen.data.sample import Sample, to_members
 from musegen.data.shard_index import (
@@ -24,7 +24,7 @@ from musegen.data.shard_index import (
     read_index_file,
     write_index,
 )
-from musegen.data.shard_reader import shard_keys
+from musegen.data.shard_table import TableBuilder, read_table, table_path, write_table
 
 UNKNOWN = "unknown"
 """The licence of a sample that names none; it counts as the strictest."""
@@ -90,7 +90,8 @@ class ShardWriter:
             different = differences(self._index.made_by, there.made_by) or ["it names more than this run"]
             raise ValueError(f"{self.folder}: cannot append, its shards were made otherwise: {'; '.join(different)}")
         self._index = there
-        self.keys = {key for shard in there.shards for key in shard_keys(self.folder / shard.name)}
+        for shard in there.shards:
+            self.keys.update(read_table(self.folder / shard.name, shard.samples).keys)
 
     def write(self, sample: Sample) -> None:
         """Add a sample.
@@ -146,29 +147,41 @@ class _OpenShard:
         self.samples = 0
         self.licences: set[str] = set()
         self.fields: set[str] = set()
-        self.file = _HashedFile(open(self.temporary, "wb"))  # noqa: SIM115 - closed by close() or drop()
-        self.tar = TarWriter(self.file, encoder=False, compress=False, mtime=0, user="", group="", mode=0o644)
+        self.table = TableBuilder()
+        with _named(path):
+            self.file = _HashedFile(open(self.temporary, "wb"))  # noqa: SIM115 - close() or drop() closes it
+        self.tar = tarfile.TarFile(fileobj=cast(BinaryIO, self.file), mode="w", format=tarfile.USTAR_FORMAT)
 
     def write(self, sample: Sample, members: dict[str, bytes]) -> None:
+        places = []
         try:
-            self.tar.write({"__key__": sample.key, **members})
-        except OSError as error:
+            with _named(self.path):
+                for suffix, content in sorted(members.items()):
+                    header = tarfile.TarInfo(f"{sample.key}.{suffix}")  # time, owner and group are 0 by default
+                    header.size = len(content)
+                    places.append((suffix, self.tar.offset + tarfile.BLOCKSIZE, content))
+                    self.tar.addfile(header, io.BytesIO(content))
+        except OSError:
             self.drop()
-            raise OSError(error.errno, f"cannot write: {error.strerror}", str(self.path)) from error
+            raise
+        self.table.add(sample.key, places)
         self.fields = self.fields & sample.fields if self.samples else set(sample.fields)
         self.licences.add(str(sample.facts.get("licence") or UNKNOWN))
         self.samples += 1
 
     def close(self) -> Shard:
         try:
-            self.tar.close()
-            self.file.file.flush()
-            os.fsync(self.file.file.fileno())
-            self.file.file.close()
-            os.replace(self.temporary, self.path)
-        except OSError as error:
+            with _named(self.path):
+                self.tar.close()
+                self.file.file.flush()
+                os.fsync(self.file.file.fileno())
+                self.file.file.close()
+                write_table(self.path, self.table.build())
+                os.replace(self.temporary, self.path)
+        except OSError:
             self.drop()
-            raise OSError(error.errno, f"cannot write: {error.strerror}", str(self.path)) from error
+            table_path(self.path).unlink(missing_ok=True)
+            raise
         return Shard(self.path.name, self.samples, self.file.bytes, self.file.hash.hexdigest())
 
     def drop(self) -> None:
@@ -178,6 +191,15 @@ class _OpenShard:
             self.temporary.unlink()
 
 
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Say which file an error of writing is about."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, f"cannot write: {error.strerror}", str(path)) from error
+
+
 class _HashedFile:
     """A file that knows the checksum and the number of the bytes written to it."""
 
@@ -185,6 +207,9 @@ class _HashedFile:
         self.file = file
         self.hash = hashlib.sha256()
         self.bytes = 0
+
+    def tell(self) -> int:
+        return self.bytes
 
     def write(self, content: bytes) -> int:
         self.hash.update(content)
