@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import io
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
-import soundfile
 import torch
 
+from musegen.data.crops import crop_latents, crop_start, embedding_of, read_crop
 from musegen.data.sample import Sample
 from musegen.flow.noise import hash_seed
 
@@ -25,10 +22,11 @@ class ItemMaker:
 
     Args:
         fields: what an item holds.
-        frames: length of latents: longer ones are cropped at random, shorter ones padded with zeros and masked.
+        frames: length of latents: longer ones are cropped, shorter ones padded with zeros and masked.
         samples: length of audio, treated likewise.
         seed: of the run.
-        training: choose caption and crop at random; else the first caption and the beginning.
+        training: choose caption and crop at random; else the first caption and the middle.
+        sample_rate: that audio must have, Hz.
     """
 
     fields: Sequence[Field]
@@ -36,84 +34,87 @@ class ItemMaker:
     samples: int | None = None
     seed: int = 0
     training: bool = True
+    sample_rate: int = 44100
 
-    def __call__(self, sample: Sample, epoch: int = 0) -> dict[str, Any]:
+    def __call__(self, sample: Sample, epoch: int = 0, repeat: int = 0) -> dict[str, Any]:
         """Make the item of a sample.
 
+        Args:
+            sample: from a shard.
+            epoch: counts in training only.
+            repeat: how often the same epoch had this sample before.
+
         Raises:
-            ValueError: if the sample lacks what the item should hold.
+            ValueError: naming the sample, if it lacks what the item should hold.
         """
-        seed = hash_seed(self.seed, epoch if self.training else 0, sample.key)
-        if not self.training and "seed" in sample.facts:  # a predicted sample goes on with the seed it was drawn with
-            seed = int(sample.facts["seed"])
+        seed = self._seed(sample, epoch, repeat)
         item: dict[str, Any] = {"key": sample.key, "seed": seed}
-        begin, end = 0.0, math.inf
-        if "latents" in self.fields:
-            begin, end = self._latents(item, sample)
-        if "audio" in self.fields:
-            begin, end = self._audio(item, sample)
-        if "embedding" in self.fields:
-            item["embedding"] = torch.from_numpy(self._embedding(sample, begin, end))
-        if "caption" in self.fields:
-            captions = sample.captions or [""]
-            item["caption"] = captions[self._choose(item, "caption", len(captions))]
+        choice = seed if self.training else None
+        begin, end = 0.0, None
+        try:
+            if "latents" in self.fields:
+                begin, end = self._latents(item, sample, choice)
+            if "audio" in self.fields:
+                begin, end = self._audio(item, sample, choice, at=None if end is None else begin)
+            if "embedding" in self.fields:
+                item["embedding"] = embedding_of(_there(sample, "embedding"), sample.facts.get("windows"), begin, end)
+            if "caption" in self.fields:
+                captions = _there(sample, "captions")
+                item["caption"] = captions[0 if choice is None else hash_seed(choice, "caption") % len(captions)]
+        except (ValueError, KeyError, TypeError) as error:
+            reason = f"expected {error} among its facts" if isinstance(error, KeyError) else str(error)
+            raise ValueError(f"sample {sample.key!r}: {reason}") from None
         return item
 
-    def _choose(self, item: dict[str, Any], what: str, count: int) -> int:
-        return hash_seed(item["seed"], what) % count if self.training and count > 1 else 0
+    def _seed(self, sample: Sample, epoch: int, repeat: int) -> int:
+        if not self.training:
+            # a predicted sample goes on with the seed it was drawn with
+            return int(sample.facts.get("seed", hash_seed(self.seed, 0, sample.key)))
+        return hash_seed(self.seed, epoch, sample.key, *([repeat] if repeat else []))
 
-    def _latents(self, item: dict[str, Any], sample: Sample) -> tuple[float, float]:
-        latents = sample.latents
-        if latents is None:
-            raise ValueError(f"{sample.key}: expected latents in the shard, got none: cache them first")
+    def _latents(self, item: dict[str, Any], sample: Sample, choice: int | None) -> tuple[float, float]:
+        latents = _there(sample, "latents")
         length, rate = latents.shape[1], float(sample.facts["latent_rate"])
         frames = self.frames or length
-        start = self._choose(item, "crop", length - frames + 1) if length > frames else 0
-        part = torch.from_numpy(latents[:, start : start + frames].astype(np.float32))
-        real = part.shape[1]
-        item["latents"] = torch.nn.functional.pad(part, (0, frames - real))
-        item["mask"] = torch.arange(frames) < real
+        start = crop_start(length, frames, choice)
+        item["latents"], item["mask"] = crop_latents(latents, start, frames)
         item["seconds_start"] = start / rate
         item["seconds_total"] = float(sample.facts["seconds"])
-        return start / rate, (start + real) / rate
+        return start / rate, min(start + frames, length) / rate
 
-    def _audio(self, item: dict[str, Any], sample: Sample) -> tuple[float, float]:
-        if sample.audio is None:
-            raise ValueError(f"{sample.key}: expected audio in the shard, got none")
-        with soundfile.SoundFile(io.BytesIO(sample.audio)) as file:
-            rate, length = file.samplerate, file.frames
-            wanted = self.samples or length
-            start = self._choose(item, "crop", length - wanted + 1) if length > wanted else 0
-            file.seek(start)
-            part = torch.from_numpy(file.read(wanted, dtype="float32", always_2d=True).T.copy())
-        part = part.expand(2, -1) if part.shape[0] == 1 else part[:2]
-        item["audio"] = torch.nn.functional.pad(part, (0, wanted - part.shape[1]))
-        return start / rate, (start + part.shape[1]) / rate
+    def _audio(self, item: dict[str, Any], sample: Sample, choice: int | None, at: float | None) -> tuple[float, float]:
+        if self.samples is None:
+            raise ValueError("expected `samples`, the length of audio in a batch, got none")
+        content = _there(sample, "audio")
+        item["audio"], begin, end, total = read_crop(content, self.samples, choice, self.sample_rate, at)
+        item.setdefault("seconds_start", begin)
+        item.setdefault("seconds_total", float(sample.facts.get("seconds", total)))
+        return begin, end
 
-    @staticmethod
-    def _embedding(sample: Sample, begin: float, end: float) -> np.ndarray:
-        """The normalised mean of the windows that a crop meets, each by how much of it is in the crop."""
-        if sample.embedding is None:
-            raise ValueError(f"{sample.key}: expected an embedding in the shard, got none: cache it first")
-        windows = sample.embedding.astype(np.float32)
-        if len(windows) > 1 and math.isfinite(end):
-            times = np.asarray(sample.facts["windows"], dtype=np.float64)
-            shares = np.clip(np.minimum(times[:, 1], end) - np.maximum(times[:, 0], begin), 0, None)
-            weights = shares if shares.sum() > 0 else np.eye(len(windows))[-1]
-        else:
-            weights = np.ones(len(windows))
-        mean = (weights[:, None] * windows).sum(0)
-        return (mean / max(float(np.linalg.norm(mean)), 1e-8)).astype(np.float32)
+
+def _there(sample: Sample, what: str) -> Any:
+    value = getattr(sample, what)
+    if value is None or len(value) == 0:
+        raise ValueError(f"expected {what}, got none")
+    return value
 
 
 def collate(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Items to a batch: strings and keys as lists, numbers and arrays as tensors."""
+    """Items to a batch: strings as lists, numbers and arrays as tensors.
+
+    Raises:
+        ValueError: if the items' shapes differ.
+    """
     batch: dict[str, Any] = {}
     for name, first in items[0].items():
         values = [item[name] for item in items]
         if isinstance(first, str):
             batch[name] = values
         elif isinstance(first, torch.Tensor):
+            for item in items:
+                if item[name].shape != first.shape:
+                    shapes = f"{list(first.shape)} of {items[0]['key']!r}, {list(item[name].shape)} of {item['key']!r}"
+                    raise ValueError(f"expected {name} of one shape in a batch, got {shapes}")
             batch[name] = torch.stack(values)
         else:
             batch[name] = torch.tensor(values, dtype=torch.int64 if isinstance(first, int) else torch.float32)

@@ -1,143 +1,163 @@
 """A loader whose batches are a pure function of (seed, epoch, number).
 
-Any sample can be read by its position, so an epoch is one permutation of all samples, every process takes its equal
-part of each global batch, and going on after a stop is starting at a batch's number: nothing is read twice or skipped,
-for any number of worker processes.
+Any sample can be read by its position, so going on after a stop is starting at a batch's number: nothing is read twice
+or skipped, for any number of worker processes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any, Literal
 
-import numpy as np
+import torch
 from torch.utils.data import DataLoader, Dataset
 
 from musegen.data.items import ItemMaker, collate
+from musegen.data.order import OrderedBatches, Place, TrainingBatches
 from musegen.data.random_access import ShardFolder
+from musegen.data.shard_reader import DamagedShardError
 from musegen.flow.noise import hash_seed
+
+ATTEMPTS = 100
+"""How many samples in a row may be damaged before that is no accident."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What went wrong in a worker process, in one line: an exception would arrive with the worker's whole stack."""
+
+    message: str
 
 
 class Items(Dataset[dict[str, Any]]):
-    """Items of several folders, asked for by (epoch, position)."""
-
-    def __init__(self, folders: list[ShardFolder], make: ItemMaker) -> None:
-        self.folders, self.make = folders, make
-        self.ends = np.cumsum([len(folder) for folder in folders])
-
-    def __len__(self) -> int:
-        return int(self.ends[-1])
-
-    def __getitem__(self, place: tuple[int, int]) -> dict[str, Any]:
-        epoch, position = place
-        number = int(np.searchsorted(self.ends, position, side="right"))
-        begin = self.ends[number - 1] if number else 0
-        return self.make(self.folders[number][int(position - begin)], epoch)
-
-
-class Batches:
-    """The places of one process's batches of an epoch.
-
-    Training shuffles and gives every process the same number of full batches, dropping the remainder of the epoch; it
-    takes part in the next one's permutation again. Otherwise every item comes exactly once, in order.
+    """Items of several folders, asked for by place, a batch at a time.
 
     Args:
-        items: how many there are.
-        batch_size: items of one process's batch.
-        rank: which process.
-        world: how many processes.
-        seed: of the run.
-        training: shuffle and drop the remainder.
+        folders: their positions follow each other.
+        make: makes an item of a sample.
+        on_damage: ``stop`` at a damaged sample, or ``skip`` it: warn once for its shard, and take another sample in its
+            place, the same one in every run.
     """
 
-    def __init__(self, items: int, batch_size: int, rank: int, world: int, seed: int, training: bool) -> None:
-        self.items, self.batch_size, self.rank, self.world = items, batch_size, rank, world
-        self.seed, self.training = seed, training
-        self.epoch = self.start = 0
+    def __init__(
+        self, folders: Sequence[ShardFolder], make: ItemMaker, on_damage: Literal["stop", "skip"] = "stop"
+    ) -> None:
+        self.folders, self.make, self.on_damage = list(folders), make, on_damage
+        self._begins = [0, *accumulate(len(folder) for folder in folders)]
+        self._warned: set[str] = set()
 
     def __len__(self) -> int:
-        if self.training:
-            return self.items // (self.batch_size * self.world)
-        return -(-len(range(self.rank, self.items, self.world)) // self.batch_size)
+        return self._begins[-1]
 
-    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        epoch, start = self.epoch, self.start
-        if self.training:
-            generator = np.random.Generator(np.random.Philox(key=hash_seed(self.seed, "epoch", epoch)))
-            order = generator.permutation(self.items)
-            for number in range(start, len(self)):
-                begin = (number * self.world + self.rank) * self.batch_size
-                yield [(epoch, int(position)) for position in order[begin : begin + self.batch_size]]
-        else:
-            mine = range(self.rank, self.items, self.world)
-            for number in range(start, len(self)):
-                yield [(0, position) for position in mine[number * self.batch_size : (number + 1) * self.batch_size]]
+    def __getitem__(self, place: Place) -> dict[str, Any]:
+        """Read a sample and make an item of it."""
+        epoch, position, repeat = place
+        for attempt in range(ATTEMPTS):
+            try:
+                return self.make(self._read(position), epoch, repeat)
+            except DamagedShardError as error:
+                if self.on_damage == "stop":
+                    raise
+                self._warn(str(error))
+                position = hash_seed(self.make.seed, "instead", epoch, place[1], attempt) % len(self)
+        raise DamagedShardError(f"on_damage: {ATTEMPTS} damaged samples in a row are too many to skip")
+
+    def __getitems__(self, places: list[Place]) -> list[dict[str, Any]] | Failure:
+        """Read a batch, or say why not."""
+        try:
+            return [self[place] for place in places]
+        except (ValueError, OSError) as error:
+            return Failure(str(error))
+
+    def _read(self, position: int) -> Any:
+        number = next(number for number, end in enumerate(self._begins[1:]) if position < end)
+        return self.folders[number][position - self._begins[number]]
+
+    def _warn(self, message: str) -> None:
+        shard = message.partition(":")[0]
+        if shard not in self._warned:
+            self._warned.add(shard)
+            warnings.warn(f"skipped a sample, and will skip others of this shard silently: {message}", stacklevel=2)
 
 
 class Loader:
     """Loads batches; its state is an epoch and a number of batches.
 
+    It is a plain iterable of known length, not a DataLoader: the Trainer leaves it as it is.
+
     Args:
         items: what is loaded.
         batches: of which places.
         num_workers: processes that read and decode beside the training process; 0 reads in it.
+        identity: what must be the same where a run goes on, by name.
     """
 
-    def __init__(self, items: Items, batches: Batches, num_workers: int = 0) -> None:
+    def __init__(
+        self,
+        items: Items,
+        batches: TrainingBatches | OrderedBatches,
+        num_workers: int = 0,
+        identity: dict[str, Any] | None = None,
+    ) -> None:
         self.batches = batches
+        self.identity = identity or {}
         self._loader: DataLoader[dict[str, Any]] = DataLoader(
             items,
             batch_sampler=batches,  # type: ignore[arg-type]
-            collate_fn=collate,
+            collate_fn=_collate,
             num_workers=num_workers,
             persistent_workers=num_workers > 0,
             prefetch_factor=4 if num_workers else None,
+            pin_memory=torch.cuda.is_available(),
         )
         self.epoch, self.position = 0, 0
         self._begun = False
 
     def __len__(self) -> int:
+        """Batches of an epoch (what is left of a resumed one may be fewer)."""
         return len(self.batches)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
+        """Go through the next epoch, or the rest of a resumed one."""
         if self._begun:
             self.epoch, self.position = self.epoch + 1, 0
         self._begun = True
         self.batches.epoch, self.batches.start = self.epoch, self.position
         for batch in self._loader:
+            if isinstance(batch, Failure):
+                raise ValueError(batch.message)
             self.position += 1
             yield batch
 
-    def state_dict(self) -> dict[str, int]:
+    def state_dict(self) -> dict[str, Any]:
         """What resuming needs, and what it must be compared with."""
-        batches = self.batches
-        return {
-            "epoch": self.epoch,
-            "position": self.position,
-            "items": batches.items,
-            "world": batches.world,
-            "batch_size": batches.batch_size,
-            "seed": batches.seed,
-        }
+        return {"epoch": self.epoch, "position": self.position, "identity": dict(self.identity)}
 
-    def load_state_dict(self, state: dict[str, int]) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on where a state was taken.
 
         Raises:
             ValueError: if the data, its seed, the number of processes or the batch size are not what they were.
         """
-        now = self.state_dict()
-        for name, what in (
-            ("items", "samples in the shards"),
-            ("world", "processes"),
-            ("batch_size", "items a batch"),
-            ("seed", "as the data's seed"),
-        ):
-            if state[name] != now[name]:
+        for name, now in self.identity.items():
+            then = state["identity"].get(name)
+            if then != now:
                 raise ValueError(
-                    f"cannot resume in the middle of an epoch: the checkpoint was made with {state[name]} {what}, "
-                    f"now there are {now[name]}"
+                    f"cannot go on with this checkpoint's data: expected {name} {then} as it was, got {now} "
+                    "(to start a new run from its weights, convert it and use them as `pretrained`)"
                 )
         self.epoch, self.position, self._begun = state["epoch"], state["position"], False
         if self.position >= len(self):
             self.epoch, self.position = self.epoch + 1, 0
+
+
+def _collate(items: list[dict[str, Any]] | Failure) -> dict[str, Any] | Failure:
+    if isinstance(items, Failure):
+        return items
+    try:
+        return collate(items)
+    except ValueError as error:
+        return Failure(str(error))

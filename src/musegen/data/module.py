@@ -2,36 +2,53 @@
 
 from __future__ import annotations
 
+import glob
+import hashlib
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 import lightning.pytorch as L
 
 from musegen.data.items import FIELDS, Field, ItemMaker
-from musegen.data.loader import Batches, Items, Loader
+from musegen.data.loader import Items, Loader
+from musegen.data.order import EpochOrder, OrderedBatches, TrainingBatches
 from musegen.data.random_access import ShardFolder
 from musegen.data.shard_index import check_made_by, read_index
+
+Split = Literal["train", "val", "test", "predict"]
 
 
 class ShardData(L.LightningDataModule):
     """Batches from folders of shards.
 
-    A batch is a dict: ``key`` (list), ``seed`` (int64, one an item), and by ``fields`` ``caption`` (list),
-    ``embedding`` ``[batch, dim]``, ``latents`` ``[batch, channels, frames]`` with ``mask`` ``[batch, frames]``,
-    ``seconds_start`` and ``seconds_total`` ``[batch]``, ``audio`` ``[batch, 2, samples]``.
+    A batch is a dict: ``key`` (list), ``seed`` (int64, one an item, the hash of run seed, epoch and key), and by
+    ``fields`` ``caption`` (list), ``embedding`` ``[batch, dim]``, ``latents`` ``[batch, channels, frames]`` with
+    ``mask`` ``[batch, frames]``, ``audio`` ``[batch, 2, samples]``; with latents or audio also ``seconds_start`` and
+    ``seconds_total`` ``[batch]``. A cropped item has the embedding of what its crop contains.
+
+    Training takes the batches of all processes from one permutation an epoch, so that two processes with batches of 8
+    see what one with batches of 16 sees, and leaves out what does not fill a batch for all of them. Validation and test
+    see every sample once, each process equally many batches; prediction sees every sample once. It splits the data
+    itself: leave the trainer's ``use_distributed_sampler`` off. A run goes on exactly where its checkpoint was made,
+    also in the middle of an epoch, with the same number of processes and any number of workers.
 
     Args:
-        train: folders to learn from.
+        train: folders to learn from; ``*`` and ``?`` match names.
         val: folders of held-out items.
         test: folders to test on.
         predict: folders whose items are sampled, each once.
+        weights: how often each of ``train`` comes in an epoch: 2 for twice, 0.5 for another half each time.
         fields: what a batch holds.
         batch_size: items of one process's batch.
         num_workers: processes that read and decode beside each training process.
-        frames: length of latents; None takes them whole (a batch then needs equal lengths).
+        frames: length of latents, cropped at random in training and padded with zeros; None takes them whole (a batch
+            then needs equal lengths).
         samples: length of audio, likewise.
+        sample_rate: that audio must have, Hz.
         seed: of shuffling, crops, captions and all randomness of training; the trainer's own seed is for weights.
-        requires: what the shards must have been made with (``embedder``, ``codec`` …), compared with their index.
+        requires: what the shards must have been made by, a part of ``made_by`` in their index.
+        on_damage: ``stop`` at a damaged shard, or ``skip``: warn, and take other samples in place of the damaged ones.
     """
 
     def __init__(
@@ -40,61 +57,132 @@ class ShardData(L.LightningDataModule):
         val: Sequence[str] = (),
         test: Sequence[str] = (),
         predict: Sequence[str] = (),
+        weights: Sequence[float] | None = None,
         fields: Sequence[Field] = ("caption", "embedding"),
         batch_size: int = 16,
         num_workers: int = 0,
         frames: int | None = None,
         samples: int | None = None,
+        sample_rate: int = 44100,
         seed: int = 0,
         requires: dict[str, Any] | None = None,
+        on_damage: Literal["stop", "skip"] = "stop",
     ) -> None:
         super().__init__()
         unknown = sorted(set(fields) - set(FIELDS))
         if unknown or not fields:
             raise ValueError(f"fields: expected some of {', '.join(FIELDS)}, got {', '.join(unknown) or 'none'}")
-        for name, value, least in (("batch_size", batch_size, 1), ("num_workers", num_workers, 0)):
-            if value < least:
+        for name, value, least in (
+            ("batch_size", batch_size, 1),
+            ("num_workers", num_workers, 0),
+            ("frames", frames, 1),
+            ("samples", samples, 1),
+            ("seed", seed, 0),
+        ):
+            if value is not None and value < least:
                 raise ValueError(f"{name}: expected {least} or more, got {value}")
-        self.splits = {"train": list(train), "val": list(val), "test": list(test), "predict": list(predict)}
+        if "audio" in fields and samples is None:
+            raise ValueError("samples: expected the length of audio in a batch, got none")
+        if weights is not None and len(weights) != len(train):
+            raise ValueError(f"weights: expected {len(train)}, one for each of train, got {len(weights)}")
+        self.splits: dict[Split, list[str]] = {
+            "train": list(train),
+            "val": list(val),
+            "test": list(test),
+            "predict": list(predict),
+        }
+        self.weights = None if weights is None else list(weights)
         self.fields, self.batch_size, self.num_workers = list(fields), batch_size, num_workers
-        self.frames, self.samples, self.seed = frames, samples, seed
+        self.frames, self.samples, self.sample_rate, self.seed = frames, samples, sample_rate, seed
         self.requires = requires or {}
+        self.on_damage: Literal["stop", "skip"] = on_damage
+        self.allow_zero_length_dataloader_with_multiple_devices = True  # a process may have nothing to predict
 
     @property
     def licences(self) -> list[str]:
         """Licences of the training data, by name."""
-        return sorted({licence for folder in self.splits["train"] for licence in read_index(folder).licences})
+        folders = [folder for name in self.splits["train"] for folder in matching("train", name)]
+        return sorted({licence for folder in folders for licence in read_index(folder).licences})
 
     def train_dataloader(self) -> Loader:
         """Shuffled, in equal parts; a new one begins with the first epoch."""
-        return self._loader("train", training=True)
+        folders, weights = self._folders("train")
+        order = EpochOrder([len(folder) for folder in folders], weights, self.seed)
+        rank, world = self._process()
+        batches = TrainingBatches(order, self.batch_size, rank, world)
+        if len(batches) == 0:
+            needed = f"{self.batch_size * world} samples ({world} processes with batches of {self.batch_size})"
+            raise ValueError(f"train: expected at least {needed}, got {len(order)}")
+        identity = {
+            "processes": world,
+            "batch_size": self.batch_size,
+            "seed": self.seed,
+            "weights": weights,
+            "shards": _identity(folders),
+        }
+        return Loader(self._items(folders, training=True), batches, self.num_workers, identity)
 
     def val_dataloader(self) -> Loader | list[Any]:
-        """Every held-out item once, in order."""
-        return self._loader("val") if self.splits["val"] else []
+        """Every held-out item once, in order; no batches where there are no folders."""
+        return self._ordered("val") if self.splits["val"] else []
 
     def test_dataloader(self) -> Loader:
         """Every test item once, in order."""
-        return self._loader("test")
+        return self._ordered("test")
 
     def predict_dataloader(self) -> Loader:
         """Every item to be sampled once, in order."""
-        return self._loader("predict")
+        return self._ordered("predict")
 
-    def _loader(self, split: str, training: bool = False) -> Loader:
-        if not self.splits[split]:
-            raise ValueError(f"data: expected folders of shards as `{split}`, got none")
-        wanted = [field for field in self.fields if field != "caption"]
-        folders = [ShardFolder(folder, wanted) for folder in self.splits[split]]
-        for folder in folders:
-            check_made_by(folder.folder, folder.index, self.requires)
-        make = ItemMaker(self.fields, self.frames, self.samples, self.seed, training)
-        items = Items(folders, make)
-        rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        batches = Batches(len(items), self.batch_size, rank, world, self.seed, training)
-        if training and len(batches) == 0:
-            raise ValueError(
-                f"{split}: expected at least {self.batch_size * world} samples for {world} processes with batches of "
-                f"{self.batch_size}, got {len(items)}"
-            )
+    def _ordered(self, split: Split) -> Loader:
+        folders, _ = self._folders(split)
+        items = self._items(folders, training=False)
+        rank, world = self._process()
+        try:
+            batches = OrderedBatches(len(items), self.batch_size, rank, world, equal=split != "predict")
+        except ValueError as error:
+            raise ValueError(f"{split}: {error}") from None
         return Loader(items, batches, self.num_workers)
+
+    def _items(self, folders: list[ShardFolder], training: bool) -> Items:
+        make = ItemMaker(self.fields, self.frames, self.samples, self.seed, training, self.sample_rate)
+        return Items(folders, make, self.on_damage)
+
+    def _folders(self, split: Split) -> tuple[list[ShardFolder], list[float] | None]:
+        names = self.splits[split]
+        if not names:
+            raise ValueError(f"data: expected folders of shards as `{split}`, got none")
+        folders: list[ShardFolder] = []
+        weights: list[float] = []
+        for number, name in enumerate(names):
+            for path in matching(split, name):
+                folder = ShardFolder(path, self.fields, check=self.on_damage == "stop")
+                check_made_by(folder.folder, folder.index, self.requires)
+                folders.append(folder)
+                weights.append(self.weights[number] if self.weights and split == "train" else 1.0)
+        if not any(map(len, folders)):
+            raise ValueError(f"{split}: expected samples, got none in {', '.join(names)}")
+        return folders, weights if self.weights and split == "train" else None
+
+    def _process(self) -> tuple[int, int]:
+        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+
+
+def matching(split: str, pattern: str) -> list[Path]:
+    """The folders that a pattern names.
+
+    Raises:
+        ValueError: if it has ``*``, ``?`` or ``[`` and matches nothing.
+    """
+    if not glob.has_magic(pattern):
+        return [Path(pattern)]
+    found = sorted(path for path in map(Path, glob.glob(pattern)) if path.is_dir())
+    if not found:
+        raise ValueError(f"{split}: expected folders like {pattern}, got none")
+    return found
+
+
+def _identity(folders: list[ShardFolder]) -> str:
+    """Sixteen digits that differ where the shards do."""
+    checksums = [[shard.sha256 for shard in folder.index.shards] for folder in folders]
+    return hashlib.sha256(repr(checksums).encode()).hexdigest()[:16]

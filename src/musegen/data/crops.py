@@ -1,0 +1,96 @@
+"""Crops: which part of a piece an item shows, and what is true of that part."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+import soundfile
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from musegen.audio import to_channels
+from musegen.flow.noise import hash_seed
+
+
+def crop_start(length: int, wanted: int, seed: int | None) -> int:
+    """Where a crop of ``wanted`` begins in ``length``: anywhere, by the item's seed, or in the middle without one."""
+    room = max(0, length - wanted)
+    return room // 2 if seed is None else hash_seed(seed, "crop") % (room + 1)
+
+
+def crop_latents(latents: np.ndarray, start: int, frames: int) -> tuple[Tensor, Tensor]:
+    """Cut latents, or fill them up with zeros.
+
+    Args:
+        latents: ``[channels, any]``.
+        start: first frame.
+        frames: how many.
+
+    Returns:
+        Latents ``[channels, frames]``, float32, and a mask ``[frames]``, False where they were filled up.
+    """
+    part = torch.from_numpy(latents[:, start : start + frames].astype(np.float32))
+    real = part.shape[1]
+    return pad(part, (0, frames - real)), torch.arange(frames) < real
+
+
+def embedding_of(embedding: np.ndarray, windows: Any = None, begin: float = 0.0, end: float | None = None) -> Tensor:
+    """The vector of a part of a piece: the normalised mean of the windows that the part meets.
+
+    A window counts by the share of it that lies in the part, so that the whole piece has the plain mean of its windows,
+    a short last one counting like the others. A part behind the last window has that window's vector.
+
+    Args:
+        embedding: ``[windows, dim]``, unit vectors.
+        windows: ``[[start, end], …]`` in seconds; None for a single window.
+        begin: of the part, in seconds.
+        end: of the part; None for the whole piece.
+
+    Returns:
+        ``[dim]``, float32, of unit length.
+    """
+    vectors = embedding.astype(np.float64)
+    weights = np.ones(len(vectors))
+    if end is not None and len(vectors) > 1:
+        times = np.asarray(windows, dtype=np.float64)
+        met = np.minimum(times[:, 1], end) - np.maximum(times[:, 0], begin)
+        shares = np.clip(met, 0.0, None) / (times[:, 1] - times[:, 0])
+        weights = shares if shares.any() else np.eye(len(vectors))[np.argmax(met)]
+    mean = weights @ vectors
+    length = np.linalg.norm(mean)
+    if length < 1e-6:  # windows that cancel have no direction in common
+        mean, length = vectors[np.argmax(weights)], 1.0
+    return torch.from_numpy((mean / length).astype(np.float32))
+
+
+def read_crop(flac: bytes, samples: int, seed: int | None, sample_rate: int, at: float | None = None) -> Any:
+    """Decode a part of a FLAC file, and no more of it than that.
+
+    Args:
+        flac: the file.
+        samples: how many; less audio is filled up with silence.
+        seed: of the item, see `crop_start`.
+        sample_rate: that the file must have, Hz.
+        at: where the part begins, in seconds, where that is settled already.
+
+    Returns:
+        Audio ``[2, samples]``, float32, mono on both sides; begin and end of the part, and the whole, in seconds.
+
+    Raises:
+        ValueError: if it cannot be decoded, or has another sample rate.
+    """
+    try:
+        with soundfile.SoundFile(io.BytesIO(flac)) as file:
+            rate, length = file.samplerate, file.frames
+            if rate != sample_rate:
+                raise ValueError(f"expected audio at {sample_rate} Hz, got {rate} Hz")
+            start = crop_start(length, samples, seed) if at is None else min(round(at * rate), length)
+            file.seek(start)
+            part = torch.from_numpy(file.read(samples, dtype="float32", always_2d=True).T.copy())
+    except soundfile.LibsndfileError as error:
+        raise ValueError(f"expected a FLAC file: {error}") from None
+    real = part.shape[1]
+    return pad(to_channels(part, 2), (0, samples - real)), start / rate, (start + real) / rate, length / rate
