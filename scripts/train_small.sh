@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# The whole chain at a small size, from nothing to music: render songs with true captions, train the codec, encode, train
+# both stages, put them together, generate.
+#   scripts/train_small.sh [FOLDER]      about an hour on two CPU cores
+#   SIZE=starter scripts/train_small.sh  on one GPU, in a quarter of an hour: how the shipped starter model was made
+#   SONGS=500 HELD_OUT=40 SECONDS_EACH=24 PROCESSES=2
+set -euo pipefail
+out=${1:-out/small}
+size=${SIZE:-small}
+here=$(cd "$(dirname "$0")/.." && pwd)
+musegen=${MUSEGEN:-$here/.venv/bin/musegen}
+processes=${PROCESSES:-2}
+each=${SECONDS_EACH:-24}
+
+data=(--data.init_args.train "[$out/audio/train]" --data.init_args.val "[$out/audio/val]")
+shards=(--data.init_args.train "[$out/shards/train]" --data.init_args.val "[$out/shards/val]")
+fit() { # NAME FLAGS…: train, then export the averaged weights
+  local name=$1 config=$here/configs/experiment/${size}_$1.yaml target=$out/model/$1
+  shift
+  [ -d "$target" ] && return
+  $musegen fit -c "$config" --trainer.logger.init_args.save_dir "$out/runs" --trainer.logger.init_args.version 0 "$@"
+  $musegen convert "$out/runs/${size}_$name/version_0/checkpoints/last.ckpt" "$target" --to musegen --dtype float16
+}
+
+[ -d "$out/audio/val" ] ||
+  $musegen render "$out/audio/val" --songs "${HELD_OUT:-40}" --seed 1 --seconds "$each" --processes "$processes"
+[ -d "$out/audio/train" ] ||
+  $musegen render "$out/audio/train" --songs "${SONGS:-500}" --seed 0 --seconds "$each" --processes "$processes"
+fit vae "${data[@]}" ${VAE_FLAGS:-}
+for split in val train; do
+  $musegen cache "$out/audio/$split" "$out/shards/$split" --embedder spectral --codec "$out/model/vae"
+done
+fit text2muq "${shards[@]}" ${TEXT2MUQ_FLAGS:-}
+fit stable_audio_muq "${shards[@]}" ${STABLE_AUDIO_MUQ_FLAGS:-}
+cat > "$out/model/pipeline.json" <<'JSON'
+{
+  "format": "musegen-pipeline",
+  "version": 1,
+  "text2muq": {"sampler": "midpoint", "steps": 25, "guidance": 3.0},
+  "stable_audio_muq": {"sampler": "dpmpp_2m", "steps": 50, "guidance": 3.0}
+}
+JSON
+$musegen generate "a slow piano ballad in D minor" --model "$out/model" --samples 2 --out "$out/clips"
