@@ -2,56 +2,25 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import lightning.pytorch as L
-from torch.utils.data import DataLoader
 
 from musegen.data.items import collate
-
-
-def read_prompts(path: str | Path) -> list[str]:
-    """Prompts of a text file (one a line, empty lines and those that begin with # left out) or of JSON Lines.
-
-    Raises:
-        ValueError: if there is no such file, a line of JSON has no ``caption``, or there is no prompt at all.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise ValueError(f"expected a file of prompts, got {path}, which does not exist")
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError:
-        raise ValueError(f"{path}: expected a text file in UTF-8") from None
-    prompts = []
-    for number, line in enumerate(lines, start=1):
-        text = line.strip()
-        if path.suffix == ".jsonl" and text:
-            try:
-                text = json.loads(text)["caption"]
-            except (ValueError, KeyError, TypeError):
-                raise ValueError(
-                    f'{path}, line {number}: expected JSON like {{"caption": "…"}}, got {text!r}'
-                ) from None
-        elif text.startswith("#"):
-            continue
-        if text:
-            prompts.append(text)
-    if not prompts:
-        raise ValueError(f"{path}: expected at least one prompt, got none")
-    return prompts
+from musegen.data.prompt_file import read_prompts
 
 
 class PromptData(L.LightningDataModule):
     """Prompts for ``musegen predict`` with stage 1: each process samples its own part, every item once.
 
+    A batch is a dict: ``key`` (list; the prompt's key, then the seed where there are several samples), ``seed``
+    ``[batch]`` int64, ``caption`` (list).
+
     Args:
-        prompts: a file, see `read_prompts`.
-        samples: items of each prompt, with the seeds ``seed``, ``seed + 1`` …
-        seed: the first seed.
+        prompts: a text file with one prompt a line, or JSON Lines with ``caption``, ``key`` and ``seed``.
+        samples: items of each prompt, with the seeds s, s + 1 …
+        seed: the first seed s of prompts whose file names none.
         batch_size: items of a batch.
     """
 
@@ -60,14 +29,41 @@ class PromptData(L.LightningDataModule):
         for name, value, least in (("samples", samples, 1), ("seed", seed, 0), ("batch_size", batch_size, 1)):
             if value < least:
                 raise ValueError(f"{name}: expected {least} or more, got {value}")
-        self.batch_size = batch_size
-        self.items: Sequence[dict[str, Any]] = [
-            {"key": f"{number:05d}-{seed + sample}", "seed": seed + sample, "caption": caption}
-            for number, caption in enumerate(read_prompts(prompts))
-            for sample in range(samples)
-        ]
+        self.prompts, self.samples, self.seed, self.batch_size = prompts, samples, seed, batch_size
+        self.allow_zero_length_dataloader_with_multiple_devices = True  # fewer items than processes
 
-    def predict_dataloader(self) -> DataLoader[Any]:
+    def items(self) -> list[dict[str, Any]]:
+        """All items of all processes, in order."""
+        items = []
+        for prompt in read_prompts(self.prompts):
+            first = self.seed if prompt.seed is None else prompt.seed
+            for seed in range(first, first + self.samples):
+                key = prompt.key if self.samples == 1 else f"{prompt.key}-{seed}"
+                items.append({"key": key, "seed": seed, "caption": prompt.caption})
+        return items
+
+    def predict_dataloader(self) -> PromptBatches:
         """This process's items, in order."""
         rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        return DataLoader(self.items[rank::world], batch_size=self.batch_size, collate_fn=collate)  # type: ignore[arg-type]
+        return PromptBatches(self.items()[rank::world], self.batch_size)
+
+
+class PromptBatches:
+    """Batches of items in memory: a plain iterable, which the Trainer leaves as it is.
+
+    Args:
+        items: of this process.
+        batch_size: items of a batch; the last one may have fewer.
+    """
+
+    def __init__(self, items: list[dict[str, Any]], batch_size: int) -> None:
+        self.items, self.batch_size = items, batch_size
+
+    def __len__(self) -> int:
+        """How many batches."""
+        return -(-len(self.items) // self.batch_size)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """Go through them."""
+        for begin in range(0, len(self.items), self.batch_size):
+            yield collate(self.items[begin : begin + self.batch_size])

@@ -1,0 +1,94 @@
+"""Verifying a folder finds what is wrong with it, and nothing where nothing is."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from little_shards import MADE_BY, little_folder, little_sample, unit
+from musegen.data import shard_writer
+from musegen.data.sample import Sample, to_members
+from musegen.data.shard_writer import ShardWriter
+from musegen.data.verify import verify_folder
+
+
+def test_nothing_is_wrong(tmp_path: Path) -> None:
+    little_folder(tmp_path, audio=True)
+    steps: list[tuple[int, int]] = []
+    report = verify_folder(tmp_path, lambda done, total: steps.append((done, total)))
+    assert report.problems == []
+    assert report.samples == 10
+    assert report.seconds == sum(4.0 + number % 5 for number in range(10))
+    assert dict(report.licences) == {"licence CC-BY-4.0": 5, "licence CC0-1.0": 5}
+    assert dict(report.shapes) == {"embedding [windows, 8]": 10, "latents [4, frames]": 10, "caption": 10, "audio": 10}
+    assert steps == [(1, 3), (2, 3), (3, 3)]
+    assert str(report).endswith("nothing is wrong")
+
+
+def test_damage_is_found_shard_by_shard(tmp_path: Path) -> None:
+    little_folder(tmp_path)
+    (tmp_path / "00001.tar").unlink()
+    damaged = tmp_path / "00002.tar"
+    damaged.write_bytes(damaged.read_bytes()[:-1] + b"x")
+    (tmp_path / "stray.tar").write_bytes(b"")
+    first, second, third = verify_folder(tmp_path).problems
+    assert first.startswith("00001.tar: expected a shard of 1 samples")
+    assert second.startswith("00002.tar: expected SHA-256")
+    assert third == "stray.tar: is not in the index"
+
+
+def test_a_table_that_lies_is_found(tmp_path: Path) -> None:
+    little_folder(tmp_path)
+    path = tmp_path / "00000.members.json"
+    table = json.loads(path.read_text())
+    table["members"]["json"][2][1] += 1
+    path.write_text(json.dumps(table))
+    assert verify_folder(tmp_path).problems == ["00000.members.json: what it lists is not what is in 00000.tar"]
+
+
+@pytest.mark.parametrize(
+    ("sample", "problem"),
+    [
+        (Sample("bad", {}, 1.5 * unit(0, 1)), "its embedding has vectors of length 1.5 to 1.5, not 1"),
+        (Sample("bad", {}, unit(0, 3)), "its embedding has 3 rows, its facts 0 windows"),
+        (
+            Sample("bad", {"seconds": 1, "latent_rate": 10}, None, np.full((4, 10), np.nan)),
+            "its latents hold NaN or infinity",
+        ),
+        (
+            Sample("bad", {"seconds": 2, "latent_rate": 10}, None, np.zeros((4, 10))),
+            "it has 10 frames, but 2 s make 20.0",
+        ),
+        (Sample("bad", {}, None, np.zeros((4, 10))), "its facts lack seconds or latent_rate"),
+        (Sample("bad", {}, None, None, b"fLaC nonsense"), "its audio cannot be decoded"),
+    ],
+    ids=["length", "windows", "nan", "frames", "facts", "audio"],
+)
+def test_samples_that_would_harm_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sample: Sample, problem: str
+) -> None:
+    """Our own writer refuses most of these; other software need not."""
+
+    def unchecked(sample: Sample) -> dict[str, bytes]:
+        with monkeypatch.context() as patch:
+            patch.setattr("musegen.data.sample._check_facts", lambda sample: None)
+            patch.setattr("musegen.data.sample._checked_embedding", lambda sample: sample.embedding)
+            patch.setattr("musegen.data.sample._checked_latents", lambda sample: sample.latents.astype(np.float16))
+            return to_members(sample)
+
+    monkeypatch.setattr(shard_writer, "to_members", unchecked)
+    with ShardWriter(tmp_path, MADE_BY) as writer:
+        writer.write(little_sample(0))
+        writer.write(sample)
+    (found,) = verify_folder(tmp_path).problems
+    assert found.startswith(f"00000.tar: bad: {problem}")
+
+
+def test_keys_in_two_parts(tmp_path: Path) -> None:
+    for part in ("a", "b"):
+        with ShardWriter(tmp_path, MADE_BY, part=part) as writer:
+            writer.write(little_sample(1))
+    assert verify_folder(tmp_path).problems == ["b-00000.tar: piece-001 is in a-00000.tar too"]
