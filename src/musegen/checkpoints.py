@@ -102,7 +102,8 @@ def load_model(
     with open_tensors(folder / WEIGHTS) as file:
         expected = model.state_dict()
         check_tensors(expected, {name: file.get_slice(name).get_shape() for name in file.keys()}, folder / WEIGHTS)  # noqa: SIM118
-        state = {name: file.get_tensor(name).to(device, like.dtype) for name, like in expected.items()}
+        # copied, not mapped: how a sum rounds depends on where in memory its numbers lie
+        state = {name: file.get_tensor(name).to(device, like.dtype, copy=True) for name, like in expected.items()}
     assign(model, state, device)
     return cast(Slot, model)
 

@@ -61,6 +61,7 @@ CONTENTS = (
     ("model.encoder.layers.0.weight_g", "an Oobleck autoencoder wrapped in 'model.'"),
     ("encoder.layers.0.weight_g", "an Oobleck autoencoder"),
     ("decoder.layers.0.weight_g", "an Oobleck decoder"),
+    ("pretransform.model.", "a stable-audio-tools autoencoder"),
     ("encoder.block.", "a T5 text encoder"),
     ("mulan.", "a MuQ-MuLan model"),
 )
@@ -147,11 +148,11 @@ def describe_file(path: Path, error: Exception | None = None) -> str:
         if beginning.startswith(signature):
             return kind
     header = int.from_bytes(beginning[:8], "little")
-    if beginning[8:9] == b"{" and size < 8 + header <= 1 << 40:
+    if beginning[8:9] == b"{" and size < 8 + header:
         return f"a truncated one ({size} bytes, its header alone has {header})"
     reason = first_line(error) if error is not None else ""
-    if "IncompleteMetadata" in reason or "MetadataIncompleteBuffer" in reason:
-        return f"a truncated one ({size} bytes are not what its header says)"
+    if "incomplete metadata" in reason:
+        return f"a truncated one (its {size} bytes are not what its header says)"
     return f"something else ({reason or 'unknown format'})"
 
 

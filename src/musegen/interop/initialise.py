@@ -71,8 +71,6 @@ def load_pretrained(model: FlowModel, source: str | Path) -> LoadReport:
     path = Path(source)
     state, licences, trained_on = _pretrained(recognise(path), model)
     own = model.state_dict()
-    if not any(name.startswith("network.") for name in state):
-        raise ValueError(f"{path}: expected the weights of a network, got {describe_names(state)}")
     loaded = [name for name in own if name in state]
     new = [name for name in own if name not in state]
     given = {group(name) for name in loaded}
@@ -104,10 +102,12 @@ def _pretrained(source: Source, model: FlowModel) -> tuple[Mapping[str, Tensor],
     if source.format == "stable-audio-tools":  # by names alone: conditioners that we have nothing like do not matter
         tensors = {our_name(name): one for name, one in canonical_names(read_any(source.path)[0]).items()}
         own = {name: tensor for name, tensor in tensors.items() if not name.startswith(CODEC_PREFIX)}
+        if not any(name.startswith("network.") for name in own):
+            raise ValueError(f"{source.path}: expected the weights of a network, got {describe_names(tensors)}")
         objective, scale = (None, 1.0) if source.config is None else objective_and_scale(read_json(source.config))
         state = derived(model) | scale_statistics(model, scale) | own
         return state, card_licences(source.path), PATHS.get(objective or "")
-    parts = sources.read(source)
+    parts = sources.read(source, t5="any")  # a text encoder is not looked for, so its name does not matter
     part = flow_part(parts)
     if part is None or not isinstance(part.model, FlowModel):
         raise ValueError(f"{source.path}: expected a flow model over latents, got {', '.join(parts)}")

@@ -45,11 +45,10 @@ def recognise(path: Path, config: Path | None = None) -> Source:
         raise ValueError(f"expected a folder or a file of weights, got nothing at {path}")
     if path.is_file():
         return _recognise_file(path, config)
+    if any(diffusers_format.class_name(path / part) for part in (".", "transformer", "vae")):
+        return Source("diffusers", path)
     if musegen_format.models_in(path):
         return Source("musegen", path)
-    name = diffusers_format.class_name(path)
-    if name is not None or any(diffusers_format.class_name(path / part) for part in ("transformer", "vae")):
-        return Source("diffusers", path)
     weights = [path / name for name in stable_audio_tools.WEIGHTS if (path / name).is_file()]
     weights = weights or sorted([*path.glob("*.safetensors"), *path.glob("*.ckpt")])
     if len(weights) == 1 or (weights and weights[0].name in stable_audio_tools.WEIGHTS):
@@ -64,10 +63,10 @@ def recognise(path: Path, config: Path | None = None) -> Source:
 def _recognise_file(path: Path, config: Path | None) -> Source:
     if path.suffix == ".json":
         return recognise(path.parent)
-    if musegen_format.is_model(path.parent) and path.name == musegen_format.WEIGHTS:
-        return Source("musegen", path.parent)
     if diffusers_format.class_name(path.parent) is not None:
         return Source("diffusers", path.parent)
+    if musegen_format.is_model(path.parent) and path.name == musegen_format.WEIGHTS:
+        return Source("musegen", path.parent)
     tensors, rest = read_any(path)
     if lightning_checkpoint.ENTRY in rest:
         return Source("lightning", path)

@@ -32,20 +32,28 @@ def read_torch_file(path: Path) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            try:
-                return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-            except RuntimeError as error:
-                if "mmap can only be used" not in str(error):
-                    raise
-                return torch.load(path, map_location="cpu", weights_only=True)
+            return _load(path)
     except pickle.UnpicklingError as error:
         named = re.search(r"GLOBAL ([\w.]+)", str(error))
         what = f"one that names {named[1]}" if named else "something else"
         raise ValueError(f"{path}: expected a checkpoint of plain tensors, got {what}; nothing of it was run") from None
-    except (RuntimeError, EOFError, KeyError, AttributeError, IndexError, TypeError, ValueError) as error:
-        raise ValueError(
-            f"{path}: expected a checkpoint, got a truncated or damaged one: {first_line(error)}"
-        ) from None
+    except (RuntimeError, EOFError, KeyError, AttributeError, IndexError, TypeError, ValueError, OSError) as error:
+        if isinstance(error, OSError) and error.filename is not None:
+            raise  # it cannot even be opened
+        reason = first_line(error)
+        raise ValueError(f"{path}: expected a checkpoint, got a truncated or damaged one: {reason}") from None
+
+
+def _load(path: Path) -> Any:
+    """Load mapped from the disk where that is possible; torch would go by a file's name, and takes no map then."""
+    if path.suffix != ".safetensors":
+        try:
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        except RuntimeError as error:
+            if "mmap can only be used" not in str(error):
+                raise
+    with open(path, "rb") as file:
+        return torch.load(file, map_location="cpu", weights_only=True)
 
 
 def read_any(path: Path) -> tuple[dict[str, Tensor], Mapping[str, Any]]:
