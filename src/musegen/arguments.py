@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 import typing
 from collections.abc import Callable
@@ -29,7 +30,8 @@ class OneLineParser(OneLineErrors, ArgumentParser):
 def call(function: Callable[..., Any], arguments: list[str], prog: str) -> Any:
     """Parse arguments by a function's signature and call it.
 
-    A parameter without a default is positional, and a ``list[str]`` without a default takes any number of words.
+    A parameter without a default is positional, and a ``list[str]`` without a default takes any number of words. In the
+    names of options, hyphens are as good as underscores.
     """
     parser = OneLineParser(prog=prog, description=(inspect.getdoc(function) or "").partition("\n\n")[0])
     hints = typing.get_type_hints(function)
@@ -41,6 +43,7 @@ def call(function: Callable[..., Any], arguments: list[str], prog: str) -> Any:
     for name in wordy:
         parser.add_argument(name, nargs="*", type=str, help=_help(function, name))
     parser.add_function_arguments(function, as_positional=True, skip=set(wordy), sub_configs=True, fail_untyped=True)
+    arguments = [re.sub(r"^--[a-z0-9-]+", lambda name: "--" + name[0][2:].replace("-", "_"), one) for one in arguments]
     chosen = parser.instantiate_classes(parser.parse_args(arguments))
     return function(**{name: chosen[name] for name in inspect.signature(function).parameters})
 

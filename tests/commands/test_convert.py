@@ -50,7 +50,7 @@ def test_there_and_back_on_the_command_line(folder: Path, tmp_path: Path, capsys
 
 def test_a_smaller_pipeline_still_plays(tmp_path: Path) -> None:
     tiny.save_pipeline(tmp_path / "pipeline")
-    arguments = ["--dtype", "float16", "--trust_plugins", "tiny"]
+    arguments = ["--dtype=float16", "--trust-plugins", "tiny"]
     main(["convert", str(tmp_path / "pipeline"), str(tmp_path / "half"), *arguments])
     sizes = [
         sum(path.stat().st_size for path in tmp_path.glob(f"{name}/*/*.safetensors")) for name in ("pipeline", "half")
