@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -47,10 +46,6 @@ class Parts(Configurable):
 def parts(**arguments: Any) -> Parts:
     config = {"class_path": f"{__name__}.Parts", "init_args": {"path": None, **arguments}}
     return build(config, Parts, trust=[__name__])
-
-
-def setup_module() -> None:
-    sys.modules.setdefault(__name__, sys.modules[Parts.__module__])
 
 
 def test_every_kind_of_argument() -> None:
@@ -134,6 +129,11 @@ def test_hostile_class_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cl
         build({"class_path": class_path, "init_args": {"command": f"touch {canary}"}}, slot)
     assert "\n" not in str(error.value)
     assert not canary.exists()
+
+
+def test_a_class_is_named_where_it_is_defined() -> None:
+    with pytest.raises(ValueError, match=r"which is no class that musegen\.interop\.exchange defines"):
+        build({"class_path": "musegen.interop.exchange.OobleckAutoencoder"}, OobleckAutoencoder)
 
 
 def test_a_nested_recipe_is_of_its_own_slot() -> None:
