@@ -8,6 +8,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from musegen.interop.torch_files import is_torch_file, read_any
 from musegen.tensor_files import describe_difference, describe_names, read_tensors, write_tensors
 
 
@@ -74,6 +75,21 @@ def test_a_truncated_file_and_a_lying_header(tmp_path: Path) -> None:
     path.write_bytes(len(lie).to_bytes(8, "little") + lie)
     with pytest.raises(ValueError, match="expected a safetensors file"):
         read_tensors(path)
+
+
+@pytest.mark.parametrize("size", [0x80, 0x280, 0x480])
+def test_a_header_whose_size_looks_like_a_pickle(tmp_path: Path, size: int) -> None:
+    path = tmp_path / "model.safetensors"
+    for padding in range(size):
+        write_tensors(path, {"network.x" + "y" * padding: torch.zeros(2)})
+        if path.read_bytes()[:2] == size.to_bytes(2, "little"):
+            break
+    assert path.read_bytes()[:1] == b"\x80"
+    assert not is_torch_file(path)
+    assert read_any(path)[0].keys() == read_tensors(path).keys()
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(ValueError, match="got a truncated one"):
+        read_any(path)
 
 
 def test_an_array_of_objects_is_never_opened(tmp_path: Path) -> None:

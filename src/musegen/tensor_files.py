@@ -144,12 +144,12 @@ def describe_file(path: Path, error: Exception | None = None) -> str:
     size = os.path.getsize(path)
     if not beginning:
         return "an empty file"
-    for signature, kind in BEGINNINGS:
-        if beginning.startswith(signature):
-            return kind
     header = int.from_bytes(beginning[:8], "little")
     if beginning[8:9] == b"{" and size < 8 + header:
         return f"a truncated one ({size} bytes, its header alone has {header})"
+    for signature, kind in BEGINNINGS:
+        if beginning.startswith(signature) and beginning[8:9] != b"{":  # any size of a header may look like another
+            return kind
     reason = first_line(error) if error is not None else ""
     if "incomplete metadata" in reason:
         return f"a truncated one (its {size} bytes are not what its header says)"

@@ -17,10 +17,13 @@ from musegen.tensor_files import describe_file, read_tensors
 
 
 def is_torch_file(path: Path) -> bool:
-    """Whether a file is what torch.save writes: a zip archive, or (before 2020) a bare pickle."""
+    """Whether a file is what torch.save writes: a zip archive, or (before 2020) a bare pickle.
+
+    A safetensors file begins with the size of its header, which may look like either; after it comes a brace.
+    """
     with open(path, "rb") as file:
-        beginning = file.read(4)
-    return beginning.startswith((b"PK\x03\x04", b"\x80"))
+        beginning = file.read(9)
+    return beginning.startswith((b"PK\x03\x04", b"\x80")) and not beginning.endswith(b"{")
 
 
 def read_torch_file(path: Path) -> Any:
