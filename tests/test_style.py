@@ -31,7 +31,8 @@ FLOORS = [
     ["generation"],
     ["pipeline"],
     ["commands"],
-    ["arguments", "trainer_cli"],
+    ["arguments"],
+    ["trainer_cli"],
     ["cli"],
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

@@ -73,6 +73,12 @@ class OobleckAutoencoder(Configurable, nn.Module):
             recompute=gradient_checkpointing,
         )
 
+        # A fresh encoder says little; beside a deviation near 1 it would drown, and the decoder learn to ignore it.
+        *_, last = (layer for layer in self.encoder.modules() if isinstance(layer, Conv1d))
+        with torch.no_grad():
+            assert last.bias is not None
+            last.bias[latent_channels:] = -2.0
+
     @property
     def encoder_context(self) -> int:
         """Frames of audio on either side of a frame that its latents depend on."""

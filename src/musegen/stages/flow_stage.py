@@ -108,7 +108,9 @@ class FlowStage(L.LightningModule):
     def _start_from(self, source: str) -> None:
         from musegen.interop.initialise import load_pretrained
 
-        rank_zero_info(str(load_pretrained(self.model, source)))
+        report = load_pretrained(self.model, source)
+        self.licences = list(report.licences)
+        rank_zero_info(str(report))
 
     def _freeze(self, patterns: Sequence[str]) -> None:
         for pattern in patterns:
@@ -172,7 +174,7 @@ class FlowStage(L.LightningModule):
         """Log the epoch's losses beside both floors."""
         floor = self.statistics.floor
         for name, value in self.held_out.summary(self.all_gather, floor).items():
-            self.log(f"val/{name}", value, prog_bar=name in ("loss", "gain_sigmas"), rank_zero_only=False)
+            self.log(f"val/{name}", value, prog_bar=name in ("loss", "gain_sigmas"), sync_dist=True)
 
     test_step = validation_step
     on_test_epoch_start = on_validation_epoch_start
