@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import lightning.pytorch as L
@@ -19,6 +20,9 @@ class Line(L.LightningModule):
         super().__init__()
         self.linear = nn.Linear(1, 1)
         self.register_buffer("mean", torch.zeros(1))
+        self.register_buffer("coarse", torch.zeros(1, dtype=torch.bfloat16))
+        self.register_buffer("count", torch.zeros(1, dtype=torch.int64))
+        self.uncopyable = threading.Lock()
         self.weights: list[float] = []
         self.validated: list[tuple[float, float]] = []
 
@@ -29,6 +33,7 @@ class Line(L.LightningModule):
         return (self.linear(batch[0]) - 3).square().mean()
 
     def on_train_batch_end(self, *args: object) -> None:
+        self.count += 1
         self.weights.append(self.linear.weight.item())
 
     def validation_step(self, batch: list[torch.Tensor], batch_idx: int) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import lightning.pytorch as L
 import torch
 from lightning.pytorch.callbacks import WeightAveraging
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 
 class EMA(WeightAveraging):
@@ -27,21 +27,36 @@ class EMA(WeightAveraging):
     def __init__(self, decay: float = 0.999, warm_up: float = 10.0) -> None:
         if not 0 <= decay < 1:
             raise ValueError(f"expected an EMA decay in [0, 1), got {decay}")
-        super().__init__(use_buffers=True, multi_avg_fn=self._average)
+        super().__init__()
         self.decay = decay
         self.warm_up = warm_up
-        self.updates = 0
+
+    @property
+    def updates(self) -> int:
+        """How many updates the average has had; the first is a copy."""
+        return 0 if self._average_model is None else int(self._average_model.n_averaged)
+
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        """Begin with a copy of the weights; the rest of the module stays out of it.
+
+        An optimizer from the command line knows the trainer, and with it data and processes, which cannot be copied.
+        """
+        if stage != "fit":
+            return
+        pl_module.configure_model()
+        weights = nn.Module()
+        for name in ("_parameters", "_buffers", "_modules", "_non_persistent_buffers_set"):
+            setattr(weights, name, getattr(pl_module, name))
+        self._average_model = AveragedModel(weights, pl_module.device, multi_avg_fn=self._average, use_buffers=True)
 
     @torch.no_grad()
-    def _average(self, averaged: list[Tensor], current: Iterable[Tensor], _: Any) -> None:
-        self.updates += 1
-        decay = min(self.decay, (1 + self.updates) / (self.warm_up + self.updates))
-        pairs = list(zip(averaged, current, strict=True))
-        floats = [(old, new) for old, new in pairs if old.is_floating_point()]
-        torch._foreach_lerp_([old for old, _ in floats], [new for _, new in floats], 1 - decay)
-        for old, new in pairs:
-            if not old.is_floating_point():
-                old.copy_(new)
+    def _average(self, averaged: Any, current: Any, updates: Tensor | int) -> None:
+        """Update tensors of one type, given how many updates were before."""
+        if not averaged[0].is_floating_point():
+            torch._foreach_copy_(averaged, current)
+            return
+        decay = min(self.decay, (1 + int(updates)) / (self.warm_up + int(updates)))
+        torch._foreach_lerp_(averaged, current, 1 - decay)
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Bring the average to the model's device."""
@@ -53,12 +68,3 @@ class EMA(WeightAveraging):
         if self._average_model is not None and self.updates == 0:
             for averaged, current in zip(self._average_model.module.buffers(), pl_module.buffers(), strict=True):
                 averaged.data.copy_(current.data)
-
-    def state_dict(self) -> dict[str, Any]:
-        """What resuming needs."""
-        return {**super().state_dict(), "updates": self.updates}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore it."""
-        self.updates = state_dict["updates"]
-        super().load_state_dict(state_dict)
