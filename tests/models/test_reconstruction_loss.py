@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from musegen.models.reconstruction_loss import MelDistance, MultiResolutionSTFT, scale_invariant_sdr
+from musegen.models.reconstruction_loss import MelDistance, MultiResolutionSTFT, scale_invariant_sdr, waveform_distance
 
 
 def music(batch: int = 2, seed: int = 0) -> torch.Tensor:
@@ -88,6 +88,15 @@ def test_mono_audio_works_and_shapes_must_agree():
     assert LOSS(music()[:, :1], music(seed=1)[:, :1]).shape == (2,)
     with pytest.raises(ValueError, match=r"shaped \[2, 2, 8192\], got \[2, 2, 8191\]"):
         LOSS(music()[..., 1:], music())
+
+
+def test_waveform_distance_is_relative():
+    audio, other = music(), music(seed=1)
+    assert torch.equal(waveform_distance(audio, audio), torch.zeros(2))
+    torch.testing.assert_close(waveform_distance(torch.zeros_like(audio), audio), torch.ones(2), rtol=0, atol=0.02)
+    louder = waveform_distance(3 * other, 3 * audio)
+    torch.testing.assert_close(louder, waveform_distance(other, audio), rtol=0.02, atol=0)
+    assert waveform_distance(audio, torch.zeros_like(audio)).isfinite().all()
 
 
 def test_mel_distance_of_a_tenth_is_one():

@@ -15,7 +15,7 @@ from musegen.callbacks.ema import EMA
 from musegen.flow.noise import training_noise
 from musegen.models.discriminator import adversarial_loss, discriminator_loss, feature_matching_loss
 from musegen.models.oobleck import OobleckAutoencoder
-from musegen.models.reconstruction_loss import MultiResolutionSTFT
+from musegen.models.reconstruction_loss import MultiResolutionSTFT, waveform_distance
 from musegen.models.spectral_discriminator import SpectralDiscriminator
 from musegen.stages.export import export_entry
 from musegen.stages.oobleck_vae import OobleckVAE
@@ -27,8 +27,8 @@ def stage(seed: int = 0, discriminator: bool = True, **options: Any) -> OobleckV
         "autoencoder": OobleckAutoencoder(channels=6, multiples=[1, 2], strides=[4, 4], latent_channels=4),
         "discriminator": SpectralDiscriminator(channels=4, sizes=(256, 64)) if discriminator else None,
         "reconstruction": MultiResolutionSTFT(sizes=(512, 128, 32)),
-        "waveform_weight": 5.0,
-        "optimizer": lambda parameters: torch.optim.AdamW(parameters, lr=3e-3, betas=(0.8, 0.99)),
+        "waveform_weight": 1.0,
+        "optimizer": lambda parameters: torch.optim.AdamW(parameters, lr=1e-2, betas=(0.8, 0.99)),
     }
     return OobleckVAE(**{**settings, **options})
 
@@ -85,22 +85,25 @@ def flat(module: torch.nn.Module) -> torch.Tensor:
 
 
 def test_it_overfits_and_then_meets_its_discriminator(tmp_path):
-    model, record = stage(adversarial_from_step=30, adversarial_ramp_steps=4), Record()
+    model, record = (
+        stage(adversarial_from_step=65, adversarial_ramp_steps=4, discriminator_learning_rate=3e-3),
+        Record(),
+    )
     before = trainer(tmp_path).validate(model, loader(), verbose=False)[0]
-    fit = trainer(tmp_path, max_steps=50, callbacks=[record], gradient_clip_val=1.0)
+    fit = trainer(tmp_path, max_steps=80, callbacks=[record], gradient_clip_val=1.0)
     fit.fit(model, loader())
     after = trainer(tmp_path).validate(model, loader(), verbose=False)[0]
-    assert fit.global_step == 50
+    assert fit.global_step == 80
     assert set(after) == {"val/loss", "val/stft", "val/mel", "val/si_sdr", "val/kl"}
-    assert after["val/stft"] < 0.6 * before["val/stft"]
-    assert after["val/mel"] < before["val/mel"]
-    assert after["val/si_sdr"] > before["val/si_sdr"] + 10
-    waiting, opposed = record.discriminators[:30], record.discriminators[30:]
+    assert after["val/stft"] < 0.3 * before["val/stft"]
+    assert after["val/mel"] < 0.6 * before["val/mel"]
+    assert after["val/si_sdr"] > 0 > before["val/si_sdr"]
+    waiting, opposed = record.discriminators[:65], record.discriminators[65:]
     assert all(torch.equal(weights, waiting[0]) for weights in waiting)
     assert not torch.equal(opposed[0], waiting[0])
-    assert "train/adversarial" not in record.metrics[29]
-    assert {"train/adversarial", "train/features", "train/discriminator"} <= set(record.metrics[30])
-    assert record.metrics[-1]["train/discriminator"] < record.metrics[30]["train/discriminator"]
+    assert "train/adversarial" not in record.metrics[64]
+    assert {"train/adversarial", "train/features", "train/discriminator"} <= set(record.metrics[65])
+    assert record.metrics[-1]["train/discriminator"] < record.metrics[65]["train/discriminator"]
 
 
 def test_one_backward_pass_gives_each_network_its_own_gradient(tmp_path):
@@ -120,7 +123,7 @@ def test_one_backward_pass_gives_each_network_its_own_gradient(tmp_path):
     real, fake = judge(batch["audio"]), judge(restored)
     generator = (
         twin.reconstruction(restored, batch["audio"]).mean()
-        + 5.0 * (restored - batch["audio"]).abs().mean()
+        + waveform_distance(restored, batch["audio"]).mean()
         + 1e-4 * posterior.kl().mean()
         + 0.25 * (0.1 * adversarial_loss(fake) + 5.0 * feature_matching_loss(real, fake))
     )
@@ -164,7 +167,7 @@ def test_accumulated_batches_are_one_larger_batch(tmp_path):
     assert parts.trainer.global_step == whole.trainer.global_step == 2
     torch.testing.assert_close(flat(parts), flat(whole), rtol=0, atol=1e-5)
     moved = [(after - before).abs().max() for (_, after), (_, before) in zip(named(whole), named(stage()), strict=True)]
-    assert torch.stack(moved).gt(1e-4).float().mean() > 0.9
+    assert torch.stack(moved).gt(1e-5).float().mean() > 0.9
 
 
 def test_two_processes_are_one_with_their_batches_together(tmp_path):
@@ -281,7 +284,7 @@ CONFIGS = Path(__file__).parents[2] / "configs" / "model"
     [
         ("oobleck_vae", 156_112_514, True),
         ("oobleck_vae_medium", 10_102_370, True),
-        ("oobleck_vae_small", 4_054_238, False),
+        ("oobleck_vae_small", 3_984_914, False),
     ],
 )
 def test_shipped_configs_build_what_they_say(name, parameters, judged):

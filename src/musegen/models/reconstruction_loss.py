@@ -1,4 +1,4 @@
-"""How far a reconstruction is from its original: a loss to train with, and two figures to report."""
+"""How far a reconstruction is from its original: losses to train with, and figures to report."""
 
 from __future__ import annotations
 
@@ -70,6 +70,19 @@ def _mid_side(spectrum: Tensor) -> Tensor:
     """Left and right to their sum and difference, of the same total energy."""
     left, right = spectrum.unbind(1)
     return torch.stack([left + right, left - right], 1) * 0.5**0.5
+
+
+def waveform_distance(estimate: Tensor, target: Tensor) -> Tensor:
+    """Mean absolute difference of samples, relative to the target's own mean: 1 for silence, whatever the loudness.
+
+    Args:
+        estimate: ``[batch, channels, samples]``.
+        target: ``[batch, channels, samples]``.
+
+    Returns:
+        Distances ``[batch]``.
+    """
+    return (estimate - target).abs().mean((1, 2)) / (target.abs().mean((1, 2)) + 1e-3)
 
 
 class MelDistance(nn.Module):

@@ -23,7 +23,12 @@ from musegen.models.discriminator import (
 )
 from musegen.models.oobleck import OobleckAutoencoder
 from musegen.models.posterior import Posterior
-from musegen.models.reconstruction_loss import MelDistance, MultiResolutionSTFT, scale_invariant_sdr
+from musegen.models.reconstruction_loss import (
+    MelDistance,
+    MultiResolutionSTFT,
+    scale_invariant_sdr,
+    waveform_distance,
+)
 from musegen.stages.export import KEY, export_entry
 
 NOISE = 0  # the stream of an item's randomness that its latents are sampled with
@@ -53,7 +58,8 @@ class OobleckVAE(L.LightningModule):
         discriminator: what it learns against; None trains by spectra alone.
         reconstruction: distance between audio and its reconstruction; by default at Stable Audio Open's sizes.
         reconstruction_weight: of that distance.
-        waveform_weight: of the mean absolute difference of samples: the term that fixes phases without a discriminator.
+        waveform_weight: of the difference of samples relative to their size (1 where all is silent): the term that
+            fixes phases without a discriminator.
         kl_weight: of the divergence of the posterior from a standard normal (summed over channels, without its half).
         adversarial_weight: of the discriminator's opinion.
         feature_weight: of feature matching.
@@ -62,7 +68,7 @@ class OobleckVAE(L.LightningModule):
         discriminator_learning_rate: the generator's is the optimizer's own.
         optimizer: of both networks.
         scheduler: of the learning rate, counted in optimizer steps; multiplies both networks' rates.
-        compile: ``torch.compile`` encoder, decoder and discriminator for training.
+        compile: ``torch.compile`` encoder and decoder for training.
     """
 
     def __init__(
@@ -106,8 +112,6 @@ class OobleckVAE(L.LightningModule):
         if compile:
             self.model.encoder.compile()
             self.model.decoder.compile()
-            if discriminator is not None:
-                discriminator.compile()
 
     # --- training
 
@@ -146,7 +150,7 @@ class OobleckVAE(L.LightningModule):
     def _distances(self, restored: Tensor, audio: Tensor, posterior: Posterior) -> dict[str, Tensor]:
         return {
             "stft": self.reconstruction(restored, audio).mean(),
-            "waveform": (restored - audio).abs().mean(),
+            "waveform": waveform_distance(restored, audio).mean(),
             "kl": posterior.kl().mean(),
         }
 
