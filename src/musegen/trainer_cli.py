@@ -49,6 +49,10 @@ class TrainerCLI(LightningCLI):
         """Accept the ``parts:`` of an experiment file, which `expand_parts` has put in front of it."""
         parser.add_argument("--parts", type=list[str] | None, default=None, help="Files that this one builds upon.")
 
+    def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
+        """Make the trainer; one that only predicts has nothing to log, and leaves no empty logs about."""
+        return super().instantiate_trainer(**kwargs, **({"logger": False} if self.subcommand == "predict" else {}))
+
 
 def expand_parts(arguments: list[str]) -> list[str]:
     """Put in front of each ``-c FILE`` the files that its top-level ``parts:`` names, relative to itself.
