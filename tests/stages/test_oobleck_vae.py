@@ -103,7 +103,6 @@ def test_it_overfits_and_then_meets_its_discriminator(tmp_path):
     assert not torch.equal(opposed[0], waiting[0])
     assert "train/adversarial" not in record.metrics[64]
     assert {"train/adversarial", "train/features", "train/discriminator"} <= set(record.metrics[65])
-    assert record.metrics[-1]["train/discriminator"] < record.metrics[65]["train/discriminator"]
 
 
 def test_one_backward_pass_gives_each_network_its_own_gradient(tmp_path):
