@@ -74,6 +74,12 @@ def test_same_samples_same_bytes(tmp_path: Path) -> None:
             assert (member.mtime, member.uid, member.gid, member.uname, member.gname) == (0, 0, 0, "", "")
 
 
+def test_the_order_of_facts_leaves_no_trace() -> None:
+    facts = {"seconds": 3.0, "captions": {"main": "a", "alt": "b"}, "tempo": 90}
+    turned = {"tempo": 90, "captions": {"alt": "b", "main": "a"}, "seconds": 3.0}
+    assert to_members(Sample("a", facts)) == to_members(Sample("a", turned))
+
+
 def test_shards_are_full_but_the_last(tmp_path: Path) -> None:
     with ShardWriter(tmp_path, {}, samples_per_shard=4) as writer:
         for number in range(10):
@@ -264,8 +270,9 @@ def test_shards_of_another_encoder_are_refused(tmp_path: Path) -> None:
 
 def test_a_field_that_is_not_there_is_named(tmp_path: Path) -> None:
     with ShardWriter(tmp_path, {}) as writer:
-        writer.write(little_sample(0))
         writer.write(Sample("bare", {"captions": ["b"]}, unit(0, 1)))
+        writer.flush()
+        writer.write(little_sample(0))
     with pytest.raises(ValueError, match="expected shards with audio, latents, got shards with caption, embedding"):
         ShardFolder(tmp_path, ALL)
 

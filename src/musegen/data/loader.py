@@ -132,6 +132,13 @@ class Loader:
             self.position += 1
             yield batch
 
+    def close(self) -> None:
+        """End the worker processes; another epoch would begin new ones.
+
+        Left to Python's collector of cycles (a Trainer is one), torch waits five seconds for each of them.
+        """
+        self._loader._iterator = None
+
     def state_dict(self) -> dict[str, Any]:
         """What resuming needs, and what it must be compared with."""
         return {"epoch": self.epoch, "position": self.position, "identity": dict(self.identity)}

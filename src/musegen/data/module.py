@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import hashlib
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -96,6 +97,7 @@ class ShardData(L.LightningDataModule):
         self.frames, self.samples, self.sample_rate, self.seed = frames, samples, sample_rate, seed
         self.requires = requires or {}
         self.on_damage: Literal["stop", "skip"] = on_damage
+        self._loaders: weakref.WeakSet[Loader] = weakref.WeakSet()
         self.allow_zero_length_dataloader_with_multiple_devices = True  # a process may have nothing to predict
 
     @property
@@ -120,7 +122,7 @@ class ShardData(L.LightningDataModule):
             "weights": weights,
             "shards": _identity(folders),
         }
-        return Loader(self._items(folders, training=True), batches, self.num_workers, identity)
+        return self._loader(self._items(folders, training=True), batches, identity)
 
     def val_dataloader(self) -> Loader | list[Any]:
         """Every held-out item once, in order; no batches where there are no folders."""
@@ -142,7 +144,19 @@ class ShardData(L.LightningDataModule):
             batches = OrderedBatches(len(items), self.batch_size, rank, world, equal=split != "predict")
         except ValueError as error:
             raise ValueError(f"{split}: {error}") from None
-        return Loader(items, batches, self.num_workers)
+        return self._loader(items, batches)
+
+    def teardown(self, stage: str) -> None:
+        """End the worker processes of a run."""
+        for loader in list(self._loaders):
+            loader.close()
+
+    def _loader(
+        self, items: Items, batches: TrainingBatches | OrderedBatches, identity: dict[str, Any] | None = None
+    ) -> Loader:
+        loader = Loader(items, batches, self.num_workers, identity)
+        self._loaders.add(loader)
+        return loader
 
     def _items(self, folders: list[ShardFolder], training: bool) -> Items:
         make = ItemMaker(self.fields, self.frames, self.samples, self.seed, training, self.sample_rate)
