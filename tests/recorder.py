@@ -23,7 +23,7 @@ class Recorder(L.Callback):
         self.folder = Path(folder)
         self.kill_at = kill_at
         self.batches: list[tuple[int, list[str], float]] = []
-        self.validations: list[tuple[list[str], int]] = []
+        self.validations: list[list[str]] = []
 
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
@@ -48,7 +48,7 @@ class Recorder(L.Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Note a batch of held-out items."""
-        self.validations.append((batch["key"], trainer.current_epoch))
+        self.validations.append(batch["key"])
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Write what is known."""

@@ -75,6 +75,7 @@ def forked(*arguments: str, folder: Path, processes: int = 1) -> Ended:
 
 
 def _run(arguments: list[str], environment: dict[str, str], folder: Path, log: Path) -> None:
+    multiprocessing.set_start_method("fork", force=True)  # for workers of loaders, as in a process of its own
     os.environ.update(environment)
     os.chdir(folder)
     file = os.open(log, os.O_CREAT | os.O_WRONLY)
