@@ -234,6 +234,15 @@ def test_damage_is_skipped_by_choice(damaged: Path) -> None:
         keys(data(damaged, on_damage="skip").train_dataloader())
 
 
+def test_what_stands_in_for_a_lost_shard_is_spread(tmp_path: Path) -> None:
+    little_folder(tmp_path, counts=(10, 10))
+    (tmp_path / "00001.tar").unlink()
+    with pytest.warns(UserWarning, match="skipped a sample"):
+        counted = Counter(flat(keys(data(tmp_path, on_damage="skip").train_dataloader())))
+    assert sum(counted.values()) == 20
+    assert max(counted.values()) < 8
+
+
 def test_items_of_different_lengths_are_one_line_from_a_worker(tmp_path: Path) -> None:
     little_folder(tmp_path)
     with pytest.raises(ValueError, match=r"^expected latents of one shape in a batch[^\n]*$"):
