@@ -3,24 +3,49 @@
 from __future__ import annotations
 
 import inspect
+import os
 import re
 import sys
 import typing
+from argparse import ArgumentError
 from collections.abc import Callable
+from difflib import get_close_matches
 from typing import Any, NoReturn
 
 from jsonargparse import ArgumentParser
+
+from musegen.mistakes import NO_SUCH, explain
+
+_UNKNOWN = re.compile(
+    r"Option '([^']+)' is not accepted$|(?:Subcommand|Group) '[^']+' does not accept option '([^']+)'$"
+    r"|unrecognized arguments: --([^\s=]+)"
+)
 
 
 class OneLineErrors:
     """Parser mixin: an error is one line on standard error, exit status 2."""
 
+    exit_on_error: bool
+
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """Print one line and leave."""
+        """Print one line and leave; in a parser inside another one, pass it on."""
         parser: Any = getattr(ex, "subcommand_parser", None) or self
-        prog = parser.prog.replace(" [options]", "")
-        print(f"{prog}: {' '.join(message.split())}", file=sys.stderr)
+        message = _suggest(message, [action.dest for action in parser._actions])
+        if not self.exit_on_error or os.environ.get("MUSEGEN_TRACEBACK"):
+            raise ArgumentError(None, message) from ex
+        line = message if ex is None or message.startswith(NO_SUCH) else explain(ex)
+        print(f"{parser.prog.replace(' [options]', '')}: {' '.join(line.split())}", file=sys.stderr)
         raise SystemExit(2)
+
+
+def _suggest(message: str, known: list[str]) -> str:
+    """Where a message is about an unknown name, say so plainly, and name the one that was probably meant."""
+    found = _UNKNOWN.match(message)
+    if found is None:
+        return message
+    name = next(group for group in found.groups() if group)
+    close = get_close_matches(name.replace("-", "_"), known, n=1)
+    return f"{NO_SUCH}{name}{f' (did you mean {close[0]}?)' if close else ''}"
 
 
 class OneLineParser(OneLineErrors, ArgumentParser):

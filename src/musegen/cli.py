@@ -1,7 +1,7 @@
 """The ``musegen`` command.
 
-``fit``, ``validate``, ``test`` and ``predict`` are LightningCLI's. Every other command is a function in a file of its own
-name under ``musegen.commands``; adding a file there adds a command.
+``fit``, ``validate``, ``test`` and ``predict`` are LightningCLI's. Every other command is a function in a file of its
+own name under ``musegen.commands``; adding a file there adds a command.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ TRAINER_COMMANDS = {
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run one command; a user's mistake ends in one line on standard error and exit status 2."""
+    """Run one command; a user's mistake ends in one line on standard error and exit status 2.
+
+    With ``MUSEGEN_TRACEBACK=1`` in the environment it ends in the whole stack of calls, as any other error does anyway.
+    """
     os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
     arguments = sys.argv[1:] if arguments is None else arguments
     command, *rest = arguments or ["--help"]
@@ -49,10 +52,12 @@ def main(arguments: list[str] | None = None) -> None:
             call(getattr(module, command), rest, prog=f"musegen {command}")
     except KeyboardInterrupt:
         _fail("interrupted", status=130)
-    except (ValueError, OSError, ImportError) as error:
-        if os.environ.get("MUSEGEN_TRACEBACK"):
+    except Exception as error:
+        from musegen.mistakes import explain, is_mistake
+
+        if os.environ.get("MUSEGEN_TRACEBACK") or not is_mistake(error):
             raise
-        _fail(str(error) or type(error).__name__)
+        _fail(explain(error))
 
 
 def _commands() -> dict[str, str]:

@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import lightning.pytorch as L
+import torch
 import yaml
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 
 from musegen.arguments import OneLineErrors
+from musegen.stages.resume import Shapes, check_fits, read_shapes
 from musegen.torchaudio_guard import import_torchaudio
 
 
 class Parser(OneLineErrors, LightningArgumentParser):
     """LightningCLI's parser with one-line errors."""
+
+
+@runtime_checkable
+class Checked(Protocol):
+    """A data module that can say beforehand what is wrong with its data."""
+
+    def check(self, command: str, processes: int) -> None:
+        """Raise ValueError or OSError for what a command could not read."""
 
 
 class SaveFitConfig(SaveConfigCallback):
@@ -31,6 +41,7 @@ class TrainerCLI(LightningCLI):
     """LightningCLI as musegen uses it: any LightningModule, any LightningDataModule, each by ``class_path``."""
 
     def __init__(self, arguments: list[str] | None = None, run: bool = True) -> None:
+        self.checkpoint: tuple[Path, Shapes] | None = None
         super().__init__(
             L.LightningModule,
             L.LightningDataModule,
@@ -38,6 +49,7 @@ class TrainerCLI(LightningCLI):
             save_config_kwargs={"overwrite": True},
             seed_everything_default=0,
             parser_class=Parser,
+            parser_kwargs={"prog": "musegen"},
             subclass_mode_model=True,
             subclass_mode_data=True,
             auto_configure_optimizers=False,
@@ -52,6 +64,34 @@ class TrainerCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
         """Make the trainer; one that only predicts has nothing to log, and leaves no empty logs about."""
         return super().instantiate_trainer(**kwargs, **({"logger": False} if self.subcommand == "predict" else {}))
+
+    def _parse_ckpt_path(self) -> None:
+        """Look at the checkpoint, in place of reading hyperparameters from it: musegen's stages keep none there."""
+        command = self.config.get("subcommand")
+        named = self.config[command].get("ckpt_path") if command else None
+        if named is None or named in ("best", "last", "hpc") or ":" in str(named) or Path(named).is_dir():
+            return
+        self.checkpoint = Path(named), read_shapes(Path(named))
+
+    def before_instantiate_classes(self) -> None:
+        """Refuse a GPU that is not there before a large model is built."""
+        accelerator = str(self._get(self.config, "trainer.accelerator")) if self.subcommand else ""
+        found = torch.cuda.is_available() or (accelerator == "gpu" and torch.backends.mps.is_available())
+        if accelerator in ("gpu", "cuda") and not found:
+            raise ValueError(
+                f"trainer.accelerator: {accelerator} was asked for, but torch {torch.__version__} sees no GPU here; "
+                "configs/trainer/cpu.yaml, or --trainer.accelerator cpu --trainer.devices 1, does without"
+            )
+
+    def after_instantiate_classes(self) -> None:
+        """Look at the data and the checkpoint, before loggers make folders."""
+        if self.subcommand is None:
+            return
+        if self.checkpoint is not None:
+            path, shapes = self.checkpoint
+            check_fits(self.model, shapes, path)
+        if isinstance(self.datamodule, Checked):
+            self.datamodule.check(self.subcommand, self.trainer.world_size)
 
 
 def expand_parts(arguments: list[str]) -> list[str]:
@@ -83,11 +123,16 @@ def _with_parts(file: Path, above: tuple[Path, ...] = ()) -> list[Path]:
         raise ValueError(f"expected a YAML file after -c, got {file}, which does not exist")
     try:
         content: Any = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise ValueError(f"{file} is not YAML: {error}") from None
-    parts = content.get("parts") if isinstance(content, dict) else None
-    names = [file.parent / name for name in parts or []]
-    return [path for name in names for path in _with_parts(name, (*above, file.resolve()))] + [file]
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        where = getattr(error, "problem_mark", None)
+        line = "" if where is None else f", line {where.line + 1}"
+        raise ValueError(f"{file}{line}: expected YAML: {getattr(error, 'problem', None) or error}") from None
+    if content is not None and not isinstance(content, dict):
+        raise ValueError(f"{file}: expected keys such as trainer, model and data, got {type(content).__name__}")
+    parts = (content or {}).get("parts") or []
+    if not isinstance(parts, list) or not all(isinstance(name, str) for name in parts):
+        raise ValueError(f"{file}: parts: expected a list of paths, got {parts!r}")
+    return [path for name in parts for path in _with_parts(file.parent / name, (*above, file.resolve()))] + [file]
 
 
 def run(arguments: list[str]) -> None:

@@ -203,7 +203,7 @@ HOSTILE = {"class_path": "os.system", "init_args": {"command": "true"}}
         (["x", "--model", "nonesuch"], "model: no folder and no shipped model is called 'nonesuch'"),
         (["--again", "missing.json"], "missing.json"),
         (["x", "--again", "missing.json"], "--again makes one clip from its JSON: expected no prompts"),
-        (["x", "--colour", "blue"], "--colour"),
+        (["x", "--colour", "blue"], "no such option: colour"),
         (["x", "--out", "file/out"], "cannot write: Not a directory: 'file/out'"),
     ],
 )

@@ -37,6 +37,8 @@ def render(
     source = Rendered(songs, seed, seconds, soundfont, mma, held_out_styles)
     with ShardWriter(out, {"source": source.config}, samples_per_shard=50) as writer:
         written = sum(1 for sample in _progress(_samples(source, processes), songs) if _write(writer, sample))
+        if not written:
+            raise ValueError(f"expected MMA in {source.mma} to play some of {songs} songs, got none: does it run?")
     print(f"{written} songs in {out}, {songs - written} left out")
 
 

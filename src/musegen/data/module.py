@@ -106,11 +106,31 @@ class ShardData(L.LightningDataModule):
         folders = [folder for name in self.splits["train"] for folder in matching("train", name)]
         return sorted({licence for folder in folders for licence in read_index(folder).licences})
 
+    def check(self, command: str, processes: int = 1) -> None:
+        """Look at the folders that a command is going to read, before it writes anything.
+
+        Args:
+            command: ``fit``, ``validate``, ``test`` or ``predict``.
+            processes: that will share them.
+
+        Raises:
+            OSError: if a folder is not there.
+            ValueError: if one is damaged, lacks a field, was made by something else, or has too few samples.
+        """
+        if command == "fit":
+            self._training(0, processes)
+        if command == "validate" or (command == "fit" and self.splits["val"]):
+            self._ordered("val", 0, processes)
+        if command in ("test", "predict"):
+            self._ordered("test" if command == "test" else "predict", 0, processes)
+
     def train_dataloader(self) -> Loader:
         """Shuffled, in equal parts; a new one begins with the first epoch."""
+        return self._training(*self._process())
+
+    def _training(self, rank: int, world: int) -> Loader:
         folders, weights = self._folders("train")
         order = EpochOrder([len(folder) for folder in folders], weights, self.seed)
-        rank, world = self._process()
         batches = TrainingBatches(order, self.batch_size, rank, world)
         if len(batches) == 0:
             needed = f"{self.batch_size * world} samples ({world} processes with batches of {self.batch_size})"
@@ -126,20 +146,19 @@ class ShardData(L.LightningDataModule):
 
     def val_dataloader(self) -> Loader | list[Any]:
         """Every held-out item once, in order; no batches where there are no folders."""
-        return self._ordered("val") if self.splits["val"] else []
+        return self._ordered("val", *self._process()) if self.splits["val"] else []
 
     def test_dataloader(self) -> Loader:
         """Every test item once, in order."""
-        return self._ordered("test")
+        return self._ordered("test", *self._process())
 
     def predict_dataloader(self) -> Loader:
         """Every item to be sampled once, in order."""
-        return self._ordered("predict")
+        return self._ordered("predict", *self._process())
 
-    def _ordered(self, split: Split) -> Loader:
+    def _ordered(self, split: Split, rank: int, world: int) -> Loader:
         folders, _ = self._folders(split)
         items = self._items(folders, training=False)
-        rank, world = self._process()
         try:
             batches = OrderedBatches(len(items), self.batch_size, rank, world, equal=split != "predict")
         except ValueError as error:

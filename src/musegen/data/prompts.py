@@ -42,6 +42,17 @@ class PromptData(L.LightningDataModule):
                 items.append({"key": key, "seed": seed, "caption": prompt.caption})
         return items
 
+    def check(self, command: str, processes: int = 1) -> None:
+        """Read the prompts before a command writes anything.
+
+        Raises:
+            OSError: if there is no such file.
+            ValueError: if it holds something else, or for another command than ``predict``.
+        """
+        if command != "predict":
+            raise ValueError(f"data: expected shards to {command} with, got prompts, which are to predict from")
+        self.items()
+
     def predict_dataloader(self) -> PromptBatches:
         """This process's items, in order."""
         rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)

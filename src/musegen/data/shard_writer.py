@@ -73,6 +73,7 @@ class ShardWriter:
         self.keys: set[str] = set()
         self._index = ShardIndex(json.loads(json.dumps(made_by)), (), (), ())
         self._open: _OpenShard | None = None
+        self._made_folder = not self.folder.exists()
         self.folder.mkdir(parents=True, exist_ok=True)
         if self.index_path.exists():
             self._continue(append)
@@ -130,12 +131,16 @@ class ShardWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End the last tar, or drop it if something went wrong."""
+        """End the last tar, or drop it if something went wrong, and the folder too if nothing else came into it."""
         if kind is None:
             self.flush()
-        elif self._open is not None:
+            return
+        if self._open is not None:
             self._open.drop()
             self._open = None
+        if self._made_folder:
+            with suppress(OSError):  # it is not empty: what is in it is whole
+                self.folder.rmdir()
 
 
 class _OpenShard:

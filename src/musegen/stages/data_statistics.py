@@ -40,6 +40,9 @@ class DataStatistics:
             return
         numbers = NUMBERS // stage.trainer.world_size
         train = _gathered(stage, _items(data.train_dataloader(), stage.data_key, numbers))
+        width = stage.model.network.shape[0]
+        if train.shape[1] != width:
+            raise ValueError(f"{stage.data_key}: expected {width} numbers as the network has, got {train.shape[1]}")
         if fresh:
             axes = (0,) if train.ndim == 2 else (0, 2)
             wide = train.double()

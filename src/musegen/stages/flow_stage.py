@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatch
 from typing import Any
@@ -31,7 +31,7 @@ from musegen.stages.paired_losses import PairedLosses
 NOISE, TIME, DROP = range(3)  # streams of an item's randomness
 
 
-class FlowStage(L.LightningModule):
+class FlowStage(L.LightningModule, ABC):
     """Learn p(data | condition) by flow matching; the subclasses are `Text2MuQFlow` and `StableAudioMuQ`.
 
     All randomness of a training step comes from the items' own seeds (run seed, epoch and key: the data module makes
