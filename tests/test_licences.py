@@ -10,7 +10,7 @@ FROM_FREE_TO_STRICT = [
     ["CC-BY-SA-3.0", "ODbL-1.0", "LGPL-2.1"],
     ["GPL-2.0-or-later", "AGPL-3.0"],
     ["LicenseRef-stabilityai-community", "creativeml-openrail-m"],
-    ["CC-BY-NC-4.0", "cc_by_nc_4.0"],
+    ["CC-BY-NC-4.0", "cc_by_nc_4.0", "Apache-2.0 AND CC-BY-NC-4.0"],
     ["CC-BY-NC-SA-4.0"],
     ["CC-BY-NC-ND-4.0"],
     ["LicenseRef-unknown", "all rights reserved", ""],

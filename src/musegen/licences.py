@@ -20,7 +20,13 @@ STRICTNESS = (
 
 
 def strictness(licence: str) -> int:
-    """How strict a licence is, by its SPDX name; a name that is not known counts as the strictest."""
+    """How strict a licence is, by its SPDX name; a name that is not known counts as the strictest.
+
+    What is under several licences at once (``MIT AND CC-BY-NC-4.0``) is as strict as the strictest of them.
+    """
+    together = re.split(r"\s+and\s+", licence, flags=re.IGNORECASE)
+    if len(together) > 1:
+        return max(map(strictness, together))
     name = re.sub(r"[\s_]+", "-", licence.strip().lower()).removeprefix("licenseref-")
     ranks = [rank for rank, pattern in enumerate(STRICTNESS) if re.match(pattern, name)]
     return ranks[0] if ranks else len(STRICTNESS)
