@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -35,6 +36,20 @@ def write_whole(contents: Mapping[Path, bytes]) -> None:
         for name in temporary.values():
             with suppress(OSError):
                 name.unlink()
+
+
+def prepare_folder(folder: Path) -> None:
+    """Make a folder and try to write into it, before hours of work are put into what could not be kept.
+
+    Raises:
+        OSError: naming the folder, if it cannot be written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"music")
+    except OSError as error:
+        raise OSError(error.errno, f"cannot write: {error.strerror}", str(folder)) from None
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import sys
 from argparse import ArgumentError
@@ -17,6 +18,9 @@ _SUBTYPES = re.compile(r"Subtypes: \[(?P<types>.*?)\]\n\s*Errors:.*\n\s*Given va
 _EXPECTED = re.compile(r"Expected an? (?P<types>.+?)\. Got value: (?P<value>.*)\Z", re.DOTALL)
 _INSTANCE = re.compile(r"Not a valid subclass of (?P<types>\w+)\. Got value: (?P<value>.*?)\n", re.DOTALL)
 _SUBCLASS = re.compile(r"Import path (?P<value>\S+) does not correspond to a subclass of (?P<types>\w+)")
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
 def is_mistake(error: BaseException) -> bool:
@@ -77,7 +81,9 @@ def _foreign() -> list[type[BaseException]]:
 
 def _text(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.strerror}: {error.filename!r}" if error.filename is not None else error.strerror
+        if error.filename is not None:
+            return f"{error.strerror}: {error.filename!r}"
+        return f"cannot write: {error.strerror}" if error.errno in _FULL else error.strerror
     return str(error)
 
 

@@ -12,7 +12,7 @@ import lightning.pytorch as L
 from lightning.pytorch.callbacks import BasePredictionWriter
 
 from musegen.audio import encode_audio, peak_gain
-from musegen.files import write_whole
+from musegen.files import prepare_folder, write_whole
 
 
 class AudioWriter(BasePredictionWriter):
@@ -27,6 +27,14 @@ class AudioWriter(BasePredictionWriter):
         super().__init__(write_interval="batch")
         self.folder = Path(folder)
         self.format = format
+
+    def on_predict_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """See whether the folder can be written to.
+
+        Raises:
+            OSError: if not.
+        """
+        prepare_folder(self.folder)
 
     def write_on_batch_end(
         self,

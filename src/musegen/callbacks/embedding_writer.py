@@ -56,6 +56,11 @@ class EmbeddingWriter(BasePredictionWriter):
             facts = {"captions": [caption], "seed": seed, "source": "musegen predict", "licence": licence}
             self._writer.write(Sample(key, facts, embedding=embedding))
 
+    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
+        """Leave no part of a shard behind."""
+        if self._writer is not None:
+            self._writer.drop()
+
     def on_predict_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Write what is left, and the index."""
         if self._writer is not None:

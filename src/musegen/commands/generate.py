@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -66,6 +65,7 @@ def generate(
         The audio files, which are also printed.
     """
     from musegen.audio import check_format
+    from musegen.files import prepare_folder
     from musegen.generation.names import ClipNames
     from musegen.pipeline import TextToMusic
 
@@ -95,7 +95,7 @@ def generate(
             stage1_guidance=stage1_guidance,
             stage1_sampler=stage1_sampler,
         )
-        _prepare(out)
+        prepare_folder(out)
         names = ClipNames(out, format)
         return [_save(clip, names.name(clip.request()), bits) for clip in clips]
 
@@ -112,6 +112,7 @@ def _again(
     trust: list[str],
 ) -> Path:
     """Make a clip again as its JSON says, where nothing else is chosen; exit status 1 if its bits differ."""
+    from musegen.files import prepare_folder
     from musegen.fingerprint import compare, hash_tensor
     from musegen.generation.clip import read_clip
     from musegen.generation.names import ClipNames
@@ -121,7 +122,7 @@ def _again(
     with _progress_bar() as progress:
         pipeline = TextToMusic.load_like(then, model, device, dtype, lane, trust)
         clip = pipeline.remake(then, progress)
-        _prepare(out)
+        prepare_folder(out)
         path = _save(clip, ClipNames(out, format, replace=False).name(clip.request()), bits)
     different = compare(then["fingerprint"], clip.fingerprint)
     for name, (before, now) in different.items():
@@ -144,16 +145,6 @@ def _read_prompts(path: Path) -> list[str]:
     if not prompts:
         raise ValueError(f"prompts: expected one prompt a line, got nothing in {path}")
     return prompts
-
-
-def _prepare(out: Path) -> None:
-    """Make the folder and try to write into it, before hours of work are put into what could not be kept."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=out) as file:
-            file.write(b"music")
-    except OSError as error:
-        raise OSError(error.errno, f"cannot write: {error.strerror}", str(out)) from None
 
 
 def _save(clip: Any, path: Path, bits: int) -> Path:

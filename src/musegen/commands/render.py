@@ -34,6 +34,8 @@ def render(
         mma: folder of MMA; by default where Debian's package puts it.
         held_out_styles: "train" for all styles but every tenth, "held_out" for every tenth, null for all.
     """
+    if processes < 1:
+        raise ValueError(f"processes: expected 1 or more, got {processes}")
     source = Rendered(songs, seed, seconds, soundfont, mma, held_out_styles)
     with ShardWriter(out, {"source": source.config}, samples_per_shard=50) as writer:
         written = sum(1 for sample in _progress(_samples(source, processes), songs) if _write(writer, sample))
@@ -50,7 +52,7 @@ def _write(writer: ShardWriter, sample: Sample | None) -> bool:
 
 
 def _samples(source: Source, processes: int) -> Iterator[Sample | None]:
-    if processes <= 1:
+    if processes == 1:
         yield from map(source.read, range(len(source)))
         return
     with multiprocessing.get_context("spawn").Pool(processes) as pool:

@@ -55,7 +55,12 @@ class Encoder:
         """
         if sample.audio is None:
             raise ValueError(f"sample {sample.key!r}: expected audio, got none")
-        samples, rate = soundfile.read(io.BytesIO(sample.audio), dtype="float32", always_2d=True)
+        try:
+            samples, rate = soundfile.read(io.BytesIO(sample.audio), dtype="float32", always_2d=True)
+        except soundfile.LibsndfileError as error:
+            raise ValueError(
+                f"sample {sample.key!r}: expected audio, got something else: {error.error_string}"
+            ) from None
         audio = torch.from_numpy(samples.T.copy()).to(self.device)
         facts = {**sample.facts, "seconds": audio.shape[1] / rate}
         embedding = latents = None

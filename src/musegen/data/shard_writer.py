@@ -74,7 +74,8 @@ class ShardWriter:
         self._index = ShardIndex(json.loads(json.dumps(made_by)), (), (), ())
         self._open: _OpenShard | None = None
         self._made_folder = not self.folder.exists()
-        self.folder.mkdir(parents=True, exist_ok=True)
+        with _named(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
         if self.index_path.exists():
             self._continue(append)
 
@@ -131,10 +132,11 @@ class ShardWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End the last tar, or drop it if something went wrong, and the folder too if nothing else came into it."""
-        if kind is None:
-            self.flush()
-            return
+        """End the last tar, or drop it if something went wrong."""
+        self.flush() if kind is None else self.drop()
+
+    def drop(self) -> None:
+        """Give up the tar in progress, and the folder too if nothing else came into it."""
         if self._open is not None:
             self._open.drop()
             self._open = None

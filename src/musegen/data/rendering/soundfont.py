@@ -130,7 +130,10 @@ def render(midi: bytes, soundfont: str, sample_rate: int, seconds: float, chance
 def _synth(soundfont: str, sample_rate: int) -> tuple[Any, int]:
     """One synthesizer a process: loading a soundfont takes seconds."""
     synth = _tinysoundfont().Synth(samplerate=sample_rate, gain=-6)
-    font = synth.sfload(soundfont)
+    try:
+        font = synth.sfload(soundfont)
+    except RuntimeError:
+        font = -1
     if font < 0:
         raise ValueError(f"{soundfont}: expected a soundfont (.sf2 or .sf3), got something else")
     return synth, font

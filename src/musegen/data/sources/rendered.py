@@ -53,6 +53,8 @@ class Rendered(Source):
         if held_out_styles is not None:
             apart = held_out_styles == "held_out"
             styles = [style for number, style in enumerate(styles) if (number % 10 == 9) == apart]
+        if not styles:
+            raise ValueError(f"expected styles of MMA in {self.mma}/lib/stdlib, got none")
         self.styles = styles
 
     def __len__(self) -> int:
