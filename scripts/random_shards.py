@@ -1,4 +1,4 @@
-"""Write shards of random embeddings and latents at Stable Audio Open's real size: what measuring speed and memory needs."""
+"""Write shards of random embeddings and latents at Stable Audio Open's real size, to measure speed and memory with."""
 
 from __future__ import annotations
 
