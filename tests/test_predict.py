@@ -111,7 +111,8 @@ def test_the_command_line_chooses_how_a_checkpoint_is_sampled(
     written = np.concatenate([s.embedding for s in samples.values() if s.embedding is not None])
     assert np.array_equal(written, expected.numpy())
     other = contents(embed(first_stage, tmp_path, *HEUN[:3], "2"))
-    assert not np.allclose(written[0], other[next(iter(samples))].embedding, atol=1e-3)
+    fewer = np.concatenate([s.embedding for s in other.values() if s.embedding is not None])
+    assert not np.allclose(written, fewer, atol=1e-3)
 
 
 def test_a_process_may_have_nothing_to_predict(first_stage: Path, tmp_path: Path) -> None:
