@@ -58,9 +58,7 @@ class Encoder:
         try:
             samples, rate = soundfile.read(io.BytesIO(sample.audio), dtype="float32", always_2d=True)
         except soundfile.LibsndfileError as error:
-            raise ValueError(
-                f"sample {sample.key!r}: expected audio, got something else: {error.error_string}"
-            ) from None
+            raise ValueError(f"sample {sample.key!r}: expected audio: {error.error_string}") from None
         audio = torch.from_numpy(samples.T.copy()).to(self.device)
         facts = {**sample.facts, "seconds": audio.shape[1] / rate}
         embedding = latents = None

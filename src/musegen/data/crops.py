@@ -91,6 +91,6 @@ def read_crop(flac: bytes, samples: int, seed: int | None, sample_rate: int, at:
             file.seek(start)
             part = torch.from_numpy(file.read(samples, dtype="float32", always_2d=True).T.copy())
     except soundfile.LibsndfileError as error:
-        raise ValueError(f"expected a FLAC file: {error}") from None
+        raise ValueError(f"expected a FLAC file: {error.error_string}") from None
     real = part.shape[1]
     return pad(to_channels(part, 2), (0, samples - real)), start / rate, (start + real) / rate, length / rate

@@ -133,7 +133,10 @@ class ShardWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End the last tar, or drop it if something went wrong."""
-        self.flush() if kind is None else self.drop()
+        if kind is None:
+            self.flush()
+        else:
+            self.drop()
 
     def drop(self) -> None:
         """Give up the tar in progress, and the folder too if nothing else came into it."""

@@ -77,6 +77,15 @@ class StableAudioMuQ(FlowStage):
             batch["caption"] = list(captions)
         return self.sample(batch, seeds, x0=x0, **options)
 
+    def setup(self, stage: str) -> None:
+        """Load the codec before anything is sampled that it could not decode.
+
+        Raises:
+            ValueError: to predict, if no codec was configured or its folder holds none.
+        """
+        if stage == "predict":
+            _ = self.codec
+
     def predict_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, Any]:
         """Sample and decode: the batch's key, caption, seed and what it is given, with ``latents`` and ``audio``."""
         embedding = batch["embedding"]
