@@ -38,4 +38,4 @@ class MiniLM(PretrainedText):
 
         folder = Path(package.origin).parent / "model"
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        return tokenizer, AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True)
+        return AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True), tokenizer

@@ -40,4 +40,4 @@ class T5(PretrainedText):
             raise ValueError(
                 f"T5: {self.model} has states of {encoder.config.d_model} numbers, expected dim {self.dim}"
             )
-        return tokenizer, encoder
+        return encoder, tokenizer
