@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from runs import command
 from test_distributed import experiment, furthest, record, shards, weights  # noqa: F401
 
