@@ -15,8 +15,8 @@ CONFIGS = Path(__file__).parents[1] / "configs"
 CPU = ["--trainer.accelerator", "cpu", "--trainer.devices", "1", "--trainer.strategy", "auto"]
 SIZES = {
     "text2muq": (271e6, 1e6),
-    "stable_audio_muq": (1.057e9 + 8.5e6, 3e6),
-    "stable_audio_muq_sao_small": (341e6 + 8e6, 3e6),
+    "stable_audio_muq": (1_061_559_680, 0),  # the published 1,056,828,544, and what the embedding and the seconds add
+    "stable_audio_muq_sao_small": (345_412_352, 0),
     "oobleck_vae": (156_112_514, 0),
 }
 
@@ -36,6 +36,10 @@ def build(*files: Path, extra: tuple[str, ...] = ()) -> TrainerCLI:
 @pytest.mark.parametrize("file", sorted(CONFIGS.rglob("*.yaml")), ids=lambda file: f"{file.parent.name}/{file.stem}")
 def test_it_builds(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    content = yaml.safe_load(file.read_text())
+    if content.pop("return_predictions", None) is not None:  # an option of the command, not of what it builds
+        file = tmp_path / file.name
+        file.write_text(yaml.safe_dump(content))
     pretrained = ("--model.init_args.pretrained", "null")
     cli = build(file, extra=pretrained if file.parent.name == "experiment" and "muq" in file.stem else ())
     count = sum(parameter.numel() for parameter in cli.model.model.parameters())

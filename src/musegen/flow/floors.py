@@ -1,8 +1,8 @@
 """What a loss is worth: the loss of the best predictor that knows the data's spectrum and nothing of its conditions.
 
 On a path with unit-variance isotropic data the best uninformed loss is π/2 under uniform times; real data is not
-isotropic, and a network that has learned the data's covariance alone goes far under that. So the floor is measured: fit a Gaussian
-to training data, and give the loss that its optimal (linear) predictor has on held-out data, in closed form.
+isotropic, and a network that has learned the data's covariance alone goes far under that. So the floor is measured: fit
+a Gaussian to training data, and give the loss that its optimal (linear) predictor has on held-out data, in closed form.
 """
 
 from __future__ import annotations
