@@ -33,6 +33,7 @@ STYLES = {
     "vienesewaltz": "viennese waltz", "westernswing": "western swing",
 }  # fmt: skip
 METRES = {3: "in three four", 5: "in five four", 6: "in six eight"}
+WRITTEN_OTHERWISE = {"afro-cuban": "in six eight"}
 MOODS = {("major", 0): "calm", ("major", 1): "cheerful", ("minor", 0): "sad", ("minor", 1): "driving"}
 
 
@@ -43,12 +44,13 @@ def write_captions(chance: random.Random, song: Song, instruments: Sequence[str]
     played = list(instruments)
     chance.shuffle(played)
     several = listed(played)
-    metre = f" {METRES[song.metre]}" if song.metre in METRES else ""
+    lead = next((name for name in played if name != "drums"), played[0])
+    metre = WRITTEN_OTHERWISE.get(song.style, METRES.get(song.metre, ""))
     return [
         f"a {pace} {style} piece at {song.tempo} bpm in {song.key_name} with {listed(instruments)}",
         f"{style}, {pace}, {song.tempo} bpm, {song.key_name}, {', '.join(instruments)}",
-        f"{mood} {style} in {song.key_name} played by {several}{metre}",
-        f"{played[0]} playing a {pace} {style} tune in a {song.mode} key",
+        f"{mood} {style} in {song.key_name} played by {several} {metre}".rstrip(),
+        f"{lead} playing a {pace} {style} tune in a {song.mode} key",
         f"a {mood} {pace} {style}, {song.tempo} beats per minute",
         f"{several}, {song.key_name}, {pace}",
     ]

@@ -14,7 +14,8 @@ from pathlib import Path
 from musegen.data.rendering.songs import TONICS, Song, Style
 
 FOLDERS = ("/usr/share/mma", "/usr/local/share/mma")
-PART_OF_A_SONG = re.compile(r"intro|end|fill|break|metro", re.IGNORECASE)
+NO_GROOVE = re.compile(r"intro|end|fill|break|metro|^none$", re.IGNORECASE)
+"""Names of parts of a song, and of what is no music."""
 
 
 def find_mma(folder: str | None = None) -> str:
@@ -38,9 +39,9 @@ def grooves(folder: str) -> list[Style]:
         text = file.read_text(encoding="latin-1")
         names = re.findall(r"^\s*DefGroove\s+(\S+)", text, re.MULTILINE | re.IGNORECASE)
         metre = re.search(r"^\s*Time\s+(\d+)", text, re.MULTILINE | re.IGNORECASE)
-        playable = tuple(name for name in names if not PART_OF_A_SONG.search(name))
+        playable = tuple(name for name in names if not NO_GROOVE.search(name))
         endings = tuple(name for name in names if re.search(r"end", name, re.IGNORECASE))
-        if playable and not PART_OF_A_SONG.search(file.stem):
+        if playable and not NO_GROOVE.search(file.stem):
             styles.append(Style(file.stem, int(metre[1]) if metre else 4, playable, endings))
     return styles
 
@@ -51,17 +52,18 @@ def play(folder: str, song: Song) -> bytes | None:
     Raises:
         ValueError: if MMA itself is missing.
     """
-    lines = [f"Tempo {song.tempo}", f"KeySig {TONICS[song.mode][song.tonic]} {song.mode}", f"Groove {song.groove}"]
+    key = f"{TONICS[song.mode][song.tonic]} {song.mode}"
+    lines = [f"RndSeed {song.performance}", f"Tempo {song.clock}", f"KeySig {key}", f"Groove {song.groove}"]
     body = list(song.chords)
     if song.ending is not None:
         body.insert(len(body) - 2, f"Groove {song.ending}")
     with tempfile.TemporaryDirectory() as scratch:
         source, target = Path(scratch) / "song.mma", Path(scratch) / "song.mid"
         source.write_text("\n".join([*lines, *body]) + "\n", encoding="ascii")
-        environment = {**os.environ, "HOME": scratch}
         subprocess.run(
-            [*_command(folder), str(source), "-f", str(target)],
-            env=environment,
+            [*_command(folder), source.name, "-f", target.name],  # MMA writes the name of its input into its output
+            cwd=scratch,
+            env={**os.environ, "HOME": scratch, "PYTHONHASHSEED": "0"},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             check=False,
@@ -70,7 +72,7 @@ def play(folder: str, song: Song) -> bytes | None:
 
 
 def _command(folder: str) -> list[str]:
-    script = Path(folder) / "mma.py"
+    script = Path(folder).absolute() / "mma.py"
     if script.is_file():
         return [sys.executable, str(script)]
     program = shutil.which("mma")

@@ -51,9 +51,10 @@ class Song:
         metre: beats of a bar.
         tonic: 0 for C … 11 for B.
         mode: ``major`` or ``minor``.
-        tempo: beats a minute.
+        tempo: beats a minute, as one counts them: two in a bar of six eight, each dotted.
         chords: one a bar.
         ending: groove of the last two bars; None to go on as before.
+        performance: seed of all that a groove leaves to chance: how hard, how exactly and what exactly it plays.
     """
 
     style: str
@@ -64,11 +65,17 @@ class Song:
     tempo: int
     chords: tuple[str, ...]
     ending: str | None
+    performance: int = 0
 
     @property
     def key_name(self) -> str:
         """Such as "C# minor"."""
         return f"{TONICS[self.mode][self.tonic]} {self.mode}"
+
+    @property
+    def clock(self) -> int:
+        """MMA's beats a minute: in six eight it counts every eighth."""
+        return self.tempo * (3 if self.metre == 6 else 1)
 
 
 def compose(chance: random.Random, styles: Sequence[Style], seconds: float) -> Song:
@@ -77,8 +84,9 @@ def compose(chance: random.Random, styles: Sequence[Style], seconds: float) -> S
     groove = chance.choice(style.grooves)
     mode = chance.choice(("major", "minor"))
     tonic = chance.randrange(12)
-    tempo = chance.randint(60, 180)
-    bars = max(4, int(seconds * tempo / 60 / style.metre) + 1)
+    tempo = chance.randint(60, 180 if style.metre != 6 else 120)
+    beats = style.metre if style.metre != 6 else 2
+    bars = max(4, int(seconds * tempo / 60 / beats) + 1)
     verse, chorus = (chance.choice(PROGRESSIONS[mode]).split() for _ in range(2))
     form = (verse, verse, chorus, chorus) if chance.random() < 0.5 else (verse, chorus)
     cycle = [degree for part in form for degree in part]
@@ -88,7 +96,8 @@ def compose(chance: random.Random, styles: Sequence[Style], seconds: float) -> S
     if ending is not None:
         home = "I" if mode == "major" else "i"
         chords[-3:] = [chord(tonic, degree) for degree in ("V7", home, home)]
-    return Song(style.name, groove, style.metre, tonic, mode, tempo, tuple(chords), ending)
+    performance = chance.randrange(1 << 31)
+    return Song(style.name, groove, style.metre, tonic, mode, tempo, tuple(chords), ending, performance)
 
 
 def chord(tonic: int, degree: str) -> str:

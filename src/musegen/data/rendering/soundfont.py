@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import tempfile
 from collections import Counter
 from functools import lru_cache
 from io import BytesIO
@@ -21,6 +20,7 @@ FILES = (
     "/usr/share/sounds/sf2/FluidR3_GM.sf2",
 )
 DRUMS = 9
+VOLUME, PAN = 7, 10
 LOUDNESS = 0.1
 """Root mean square that a piece is brought to, unless it would clip."""
 
@@ -60,6 +60,11 @@ def find_soundfont(file: str | None = None) -> str:
     )
 
 
+def is_free(file: str) -> bool:
+    """Whether a soundfont is one of those whose licence is known to ask nothing of recordings of it."""
+    return Path(file).name in {Path(known).name for known in FILES}
+
+
 def instruments(midi: bytes) -> list[str]:
     """The instruments that play most notes, at most four, loud ones first; drums are "drums"."""
     try:
@@ -97,19 +102,12 @@ def render(midi: bytes, soundfont: str, sample_rate: int, seconds: float, chance
     """
     tinysoundfont: Any = _tinysoundfont()
     synth, font = _synth(soundfont, sample_rate)
-    synth.sounds_off()
     for channel in range(16):
         synth.program_select(channel, font, 0, 0, channel == DRUMS)
-        place = 64 if channel == DRUMS else chance.randint(30, 98)
-        for control, value in ((121, 0), (7, 100), (11, 127), (64, 0), (10, place)):
-            synth.control_change(channel, control, value)
-        synth.pitchbend(channel, 8192)
+        synth.control_change(channel, VOLUME, 100)
+        synth.control_change(channel, PAN, 64 if channel == DRUMS else chance.randint(30, 98))
     sequencer = tinysoundfont.Sequencer(synth)
-    with tempfile.NamedTemporaryFile(suffix=".mid") as file:
-        file.write(midi)
-        file.flush()
-        sequencer.midi_load(file.name)
-    # MMA's own pans would undo the random ones
+    sequencer.add(tinysoundfont.midi.load_memory(midi, filter=_is_pan, persistent=False))
     wanted, parts, count, block = int(seconds * sample_rate), [], 0, 2048
     while count < wanted:
         part = np.frombuffer(bytes(synth.generate(block)), dtype=np.float32)
@@ -117,7 +115,6 @@ def render(midi: bytes, soundfont: str, sample_rate: int, seconds: float, chance
         count += block
         if sequencer.is_empty() and np.abs(part).max() < 1e-4:
             break
-    synth.callback = None
     audio = np.concatenate(parts).reshape(-1, 2)[:wanted].T
     loudness = float(np.sqrt((audio**2).mean()))
     if loudness < 1e-4 or audio.shape[1] < 2 * sample_rate:
@@ -126,22 +123,31 @@ def render(midi: bytes, soundfont: str, sample_rate: int, seconds: float, chance
     return torch.from_numpy(np.ascontiguousarray(audio * gain, dtype=np.float32))
 
 
-@lru_cache(maxsize=1)
+def _is_pan(event: Any) -> bool:
+    """Whether a style itself chooses a place in the stereo field, which would undo ours."""
+    return getattr(event.action, "control", None) == PAN
+
+
 def _synth(soundfont: str, sample_rate: int) -> tuple[Any, int]:
-    """One synthesizer a process: loading a soundfont takes seconds."""
+    """A synthesizer that has played nothing yet, and its soundfont: else a song would depend on the one before it."""
     synth = _tinysoundfont().Synth(samplerate=sample_rate, gain=-6)
+    return synth, synth.sfload(_soundfont(soundfont))  # of a loaded soundfont it makes a copy that shares the samples
+
+
+@lru_cache(maxsize=1)
+def _soundfont(file: str) -> Any:
+    """One soundfont a process: loading it takes seconds."""
+    synth = _tinysoundfont().Synth()
     try:
-        font = synth.sfload(soundfont)
-    except RuntimeError:
-        font = -1
-    if font < 0:
-        raise ValueError(f"{soundfont}: expected a soundfont (.sf2 or .sf3), got something else")
-    return synth, font
+        return synth.soundfonts[synth.sfload(file)]
+    except (RuntimeError, KeyError):
+        raise ValueError(f"{file}: expected a soundfont (.sf2 or .sf3), got something else") from None
 
 
 def _tinysoundfont() -> Any:
     try:
         import tinysoundfont
+        import tinysoundfont.midi
     except ImportError:
         raise ValueError("rendering needs tinysoundfont: pip install --no-deps tinysoundfont==0.3.7") from None
     return tinysoundfont

@@ -9,7 +9,7 @@ from musegen.audio import encode_audio
 from musegen.data.rendering.captions import write_captions
 from musegen.data.rendering.mma import find_mma, grooves, play
 from musegen.data.rendering.songs import Song, compose
-from musegen.data.rendering.soundfont import find_soundfont, instruments, render
+from musegen.data.rendering.soundfont import find_soundfont, instruments, is_free, render
 from musegen.data.sample import Sample
 from musegen.data.sources.base import Source
 from musegen.flow.noise import hash_seed
@@ -27,7 +27,8 @@ class Rendered(Source):
         songs: how many.
         seed: of all songs.
         seconds: length of each, at most; the piece is composed to fill it.
-        soundfont: an .sf2 or .sf3 file; None looks where Debian's packages put MuseScore's and FluidR3's.
+        soundfont: an .sf2 or .sf3 file; None looks where Debian's packages put MuseScore's and FluidR3's, whose
+            licences ask nothing of what they play. Of another one that counts as unknown.
         mma: folder of MMA (with ``lib/stdlib``); None looks where Debian's package puts it.
         held_out_styles: None for all styles; "train" for all but every tenth, "held_out" for every tenth.
     """
@@ -65,20 +66,22 @@ class Rendered(Source):
         return compose(random.Random(hash_seed(self.seed, "song", number)), self.styles, self.seconds)
 
     def read(self, number: int) -> Sample | None:
-        """Compose, play and render a song; None where MMA cannot play the style or hardly a note sounds."""
+        """Compose, play and render a song; None where MMA cannot play the style, or no pitched note sounds."""
         song = self.song(number)
         midi = play(self.mma, song)
         if midi is None:
             return None
         heard = instruments(midi)
+        if set(heard) <= {"drums"}:
+            return None
         random_pan = random.Random(hash_seed(self.seed, "pan", number))
         audio = render(midi, self.soundfont, SAMPLE_RATE, self.seconds, random_pan)
-        if audio is None or not heard:
+        if audio is None:
             return None
         facts = {
             "captions": write_captions(random.Random(hash_seed(self.seed, "caption", number)), song, heard),
             "source": "rendered",
-            "licence": "CC0-1.0",
+            "licence": "CC0-1.0" if is_free(self.soundfont) else "unknown",
             "seconds": audio.shape[1] / SAMPLE_RATE,
             "tempo": song.tempo,
             "key": song.key_name,
