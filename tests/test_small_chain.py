@@ -9,28 +9,10 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from helpers import require
 from musegen.cli import main
+from renderer import need_renderer
 
 EXPERIMENTS = Path(__file__).parents[1] / "configs" / "experiment"
-
-
-def need_renderer() -> None:
-    """MMA and a soundfont are Debian packages; without them this is skipped, or fails where everything is required."""
-    from musegen.data.rendering.mma import find_mma
-    from musegen.data.rendering.soundfont import find_soundfont
-
-    require("tinysoundfont")
-    require("mido")
-    try:
-        find_mma()
-        find_soundfont()
-    except ValueError as error:
-        import os
-
-        if os.environ.get("MUSEGEN_REQUIRE_ALL") == "1":
-            pytest.fail(str(error))
-        pytest.skip(str(error))
 
 
 def fit(name: str, folders: str, tmp_path: Path, *more: str) -> Path:
