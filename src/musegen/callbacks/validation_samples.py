@@ -19,7 +19,8 @@ class ValidationSamples(L.Callback):
 
     Stage 1: the cosine similarity of each sample to its item's own embedding and to the next item's
     (``samples/similarity``, ``samples/similarity_of_others``), and the samples for TensorBoard's projector. Stage 2 and
-    the VAE: audio, beside the original as the VAE hears it, logged once.
+    the VAE: audio, beside the original as the VAE hears it, logged once. Stage 2 needs its ``codec`` for that, and logs
+    nothing without.
 
     Args:
         items: how many.
@@ -66,16 +67,17 @@ class ValidationSamples(L.Callback):
             if isinstance(pl_module, OobleckVAE):
                 heard = pl_module.model.decode(pl_module.model.encode(batch["audio"]).mean)
                 self._log_audio(writer, batch["key"], heard, batch["audio"], pl_module.model.sample_rate, step)
+            elif isinstance(pl_module, StableAudioMuQ):
+                if pl_module.codec_folder is not None:
+                    original = None if self._heard_originals else pl_module.decode(batch["latents"])
+                    heard = pl_module.decode(self._sample(pl_module, batch))
+                    self._log_audio(writer, batch["key"], heard, original, pl_module.codec.sample_rate, step)
             elif isinstance(pl_module, FlowStage):
-                options = {} if self.steps is None else {"steps": self.steps}
-                sampled = pl_module.sample(batch, batch["seed"].tolist(), **options)
-                if isinstance(pl_module, StableAudioMuQ):
-                    if pl_module.codec_folder is not None:
-                        original = None if self._heard_originals else pl_module.decode(batch["latents"])
-                        heard = pl_module.decode(sampled)
-                        self._log_audio(writer, batch["key"], heard, original, pl_module.codec.sample_rate, step)
-                else:
-                    self._log_embeddings(writer, batch, sampled, step)
+                self._log_embeddings(writer, batch, self._sample(pl_module, batch), step)
+
+    def _sample(self, stage: FlowStage, batch: dict[str, Any]) -> Tensor:
+        options = {} if self.steps is None else {"steps": self.steps}
+        return stage.sample(batch, batch["seed"].tolist(), **options)
 
     def _log_audio(
         self, writer: Any, keys: list[str], heard: Tensor, original: Tensor | None, rate: int, step: int

@@ -25,7 +25,7 @@ from musegen.flow.samplers.euler import Euler
 from musegen.flow.times import TimeDistribution, Uniform
 from musegen.models.base import FlowNetwork
 from musegen.stages.data_statistics import DataStatistics
-from musegen.stages.export import export_entry
+from musegen.stages.export import export_entry, licences_of
 from musegen.stages.paired_losses import PairedLosses
 
 NOISE, TIME, DROP = range(3)  # streams of an item's randomness
@@ -125,7 +125,7 @@ class FlowStage(L.LightningModule, ABC):
     def on_fit_start(self) -> None:
         """Measure the data, unless these weights already know its scale; say which licence the result will carry."""
         data = self.trainer.datamodule  # type: ignore[attr-defined]
-        self.licences = sorted(set(self.licences) | set(getattr(data, "licences", [])))
+        self.licences = licences_of(self.licences, data)
         fresh = self.standardise and self.pretrained is None and self.trainer.ckpt_path is None
         self.statistics.measure(self, fresh=fresh)
 

@@ -29,7 +29,7 @@ from musegen.models.reconstruction_loss import (
     scale_invariant_sdr,
     waveform_distance,
 )
-from musegen.stages.export import KEY, export_entry
+from musegen.stages.export import KEY, export_entry, licences_of
 
 NOISE = 0  # the stream of an item's randomness that its latents are sampled with
 
@@ -118,7 +118,7 @@ class OobleckVAE(L.LightningModule):
     def on_fit_start(self) -> None:
         """Take over the licences of the data."""
         data = self.trainer.datamodule  # type: ignore[attr-defined]
-        self.licences = sorted(set(self.licences) | set(getattr(data, "licences", [])))
+        self.licences = licences_of(self.licences, data)
 
     @property
     def adversarial_share(self) -> float:
