@@ -41,6 +41,7 @@ class TrainerCLI(LightningCLI):
     """LightningCLI as musegen uses it: any LightningModule, any LightningDataModule, each by ``class_path``."""
 
     def __init__(self, arguments: list[str] | None = None, run: bool = True) -> None:
+        self.command = (sys.argv[1:] if arguments is None else arguments)[:1]
         self.checkpoint: tuple[Path, Shapes] | None = None
         super().__init__(
             L.LightningModule,
@@ -53,9 +54,15 @@ class TrainerCLI(LightningCLI):
             subclass_mode_model=True,
             subclass_mode_data=True,
             auto_configure_optimizers=False,
+            load_from_checkpoint_support=False,  # a checkpoint carries the model's recipe itself
             args=arguments if arguments is None else expand_parts(arguments),
             run=run,
         )
+
+    def subcommands(self) -> dict[str, set[str]]:  # type: ignore[override]
+        """The command that was given: a parser for each of the others takes as long again as all the rest."""
+        every = LightningCLI.subcommands()
+        return {name: skipped for name, skipped in every.items() if name in self.command} or every
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Accept the ``parts:`` of an experiment file, which `expand_parts` has put in front of it."""

@@ -133,9 +133,13 @@ class ShardWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End the last tar, or drop it if something went wrong."""
-        if kind is None:
-            self.flush()
-        else:
+        try:
+            if kind is None:
+                self.flush()
+        except BaseException:
+            self.drop()
+            raise
+        if kind is not None:
             self.drop()
 
     def drop(self) -> None:
