@@ -48,12 +48,12 @@ def collate(rows: list[dict[str, Any]]) -> dict[str, Any]:
 class Items(L.LightningDataModule):
     licences = ("CC-BY-4.0",)
 
-    def __init__(self, batch_size: int = 16) -> None:
+    def __init__(self, batch_size: int = 16, train_items: int = 128) -> None:
         super().__init__()
-        self.batch_size = batch_size
+        self.batch_size, self.train_items = batch_size, train_items
 
     def train_dataloader(self) -> DataLoader:
-        return DataLoader(items(128, 1), self.batch_size, collate_fn=collate)  # type: ignore[arg-type]
+        return DataLoader(items(self.train_items, 1), self.batch_size, collate_fn=collate)  # type: ignore[arg-type]
 
     def val_dataloader(self) -> DataLoader:
         return DataLoader(items(64, 2), self.batch_size, collate_fn=collate)  # type: ignore[arg-type]
@@ -67,19 +67,19 @@ def build(**options: Any) -> StableAudioMuQ:
     return StableAudioMuQ(network, conditioning, RectifiedFlow(), **options)
 
 
-def fit(stage: FlowStage, folder: Path, **options: Any) -> L.Trainer:
+def fit(stage: FlowStage, folder: Path, train_items: int = 128, **options: Any) -> L.Trainer:
     options = {"max_epochs": 1, "callbacks": [], "enable_checkpointing": False} | options
     trainer = L.Trainer(
         accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False,
         default_root_dir=folder, **options,
     )  # fmt: skip
-    trainer.fit(stage, datamodule=Items())
+    trainer.fit(stage, datamodule=Items(train_items=train_items))
     return trainer
 
 
 def test_it_learns_under_the_floor_and_uses_its_condition(tmp_path: Path) -> None:
     stage = build()
-    trainer = fit(stage, tmp_path, max_epochs=30, check_val_every_n_epoch=30)
+    trainer = fit(stage, tmp_path, train_items=1024, max_epochs=6, check_val_every_n_epoch=6)
     logged = {name: float(value) for name, value in trainer.callback_metrics.items()}
     print({name: round(value, 4) for name, value in logged.items()})
     assert logged["val/loss"] < logged["val/floor"]
