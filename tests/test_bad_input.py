@@ -13,6 +13,7 @@ import resource
 import shutil
 import sys
 import tempfile
+from argparse import ArgumentError
 from pathlib import Path
 from typing import Any
 
@@ -296,10 +297,9 @@ def test_an_error_of_its_own_shows_its_traceback(monkeypatch: pytest.MonkeyPatch
     assert isinstance(raised.value.__cause__, TypeError)
 
 
-@pytest.mark.parametrize(
-    ("edits", "error"), [({"data.train": ["cut"]}, ValueError), ({"trainer.devices": 0}, Exception)]
-)
-def test_a_mistake_shows_it_on_demand(monkeypatch: pytest.MonkeyPatch, edits: Edits, error: type[Exception]) -> None:
+def test_a_mistake_shows_it_on_demand(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MUSEGEN_TRACEBACK", "1")
-    with pytest.raises(error):
-        main(["fit", "-c", yaml(edits)])
+    with pytest.raises(ValueError, match="expected 20480 bytes"):
+        main(["fit", "-c", yaml({"data.train": ["cut"]})])
+    with pytest.raises(ArgumentError, match="no such option"):
+        main(["fit", "-c", yaml({"trainer.max_stepz": 1})])
