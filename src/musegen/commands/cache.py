@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from musegen.checkpoints import load_model
+from musegen.checkpoints import load_model, read_licences
 from musegen.conditioning.base import Embedder
 from musegen.data.cache import Encoder, cache_folder, part_of
 from musegen.data.shard_index import read_index
@@ -32,7 +32,8 @@ def cache(
     Args:
         audio: folder of shards with audio.
         out: folder of the result.
-        embedder: "spectral", "muq_mulan", the class path of another one, or null for none.
+        embedder: "spectral", "muq_mulan", a class path, its recipe in JSON, such as {"class_path":
+            "musegen.conditioning.muq_mulan.MuQMuLan", "init_args": {"model": "FOLDER"}}, or null for none.
         codec: model folder of an Oobleck VAE; null for no latents.
         device: auto, cpu, cuda, cuda:1 …
         samples_per_shard: of the result.
@@ -45,7 +46,8 @@ def cache(
         raise ValueError("expected an embedder or a codec, got neither: there is nothing to encode")
     net = None if embedder is None else choose(embedder, Embedder, "musegen.conditioning").to(place).eval()
     vae = None if codec is None else load_model(codec, OobleckAutoencoder).to(place).eval()
-    encode = Encoder(net, vae, None if vae is None else hash_weights(vae), place)
+    licences = () if codec is None else read_licences(codec)
+    encode = Encoder(net, vae, None if vae is None else hash_weights(vae), place, licences)
     total = part_of(read_index(audio).samples, rank, world)
 
     from rich.console import Console
