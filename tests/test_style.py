@@ -30,6 +30,7 @@ FLOORS = [
     ["fingerprint"],
     ["generation"],
     ["pipeline"],
+    ["bench"],
     ["commands"],
     ["arguments"],
     ["trainer_cli"],

@@ -1,7 +1,8 @@
 """The ``musegen`` command.
 
 ``fit``, ``validate``, ``test`` and ``predict`` are LightningCLI's. Every other command is a function in a file of its
-own name under ``musegen.commands``; adding a file there adds a command.
+own name under ``musegen.commands``; adding a file there adds a command. A file that names a ``ROOM`` instead stands for
+many: the functions of that room, likewise.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import importlib.util
 import os
 import pkgutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 TRAINER_COMMANDS = {
@@ -31,7 +33,7 @@ def main(arguments: list[str] | None = None) -> None:
     arguments = sys.argv[1:] if arguments is None else arguments
     command, *rest = arguments or ["--help"]
     if command in ("-h", "--help"):
-        print(_help())
+        print(_help("musegen", {**TRAINER_COMMANDS, **_commands()}))
         return
     if command in ("-V", "--version"):
         from musegen import __version__
@@ -46,10 +48,7 @@ def main(arguments: list[str] | None = None) -> None:
 
             run(arguments)
         else:
-            from musegen.arguments import call
-
-            module = importlib.import_module(f"musegen.commands.{command}")
-            call(getattr(module, command), rest, prog=f"musegen {command}")
+            _call(f"musegen.commands.{command}", rest, prog=f"musegen {command}")
     except KeyboardInterrupt:
         _fail("interrupted", status=130)
     except Exception as error:
@@ -60,24 +59,52 @@ def main(arguments: list[str] | None = None) -> None:
         _fail(explain(error))
 
 
-def _commands() -> dict[str, str]:
-    """Names and first lines of the commands, read without importing them."""
-    package = importlib.util.find_spec("musegen.commands")
+def _call(path: str, arguments: list[str], prog: str) -> None:
+    """Call the function that a module is named after, or the one that the arguments choose of the module's room."""
+    module = importlib.import_module(path)
+    room = getattr(module, "ROOM", None)
+    if room is None:
+        from musegen.arguments import call
+
+        call(getattr(module, path.rpartition(".")[2]), arguments, prog)
+        return
+    known = _commands(room)
+    choice, *rest = arguments or ["--help"]
+    if choice in ("-h", "--help"):
+        print(_help(prog, known))
+        return
+    if choice not in known:
+        raise ValueError(f"{prog.partition(' ')[2]}: expected one of {', '.join(known)}, got {choice!r}")
+    _call(f"{room}.{choice}", rest, f"{prog} {choice}")
+
+
+def _commands(room: str = "musegen.commands") -> dict[str, str]:
+    """Names and first lines of a room's commands, read without importing them."""
+    package = importlib.util.find_spec(room)
     assert package is not None
     assert package.submodule_search_locations is not None
     found = {}
     for folder in package.submodule_search_locations:
         for module in pkgutil.iter_modules([folder]):
-            source = (Path(folder) / f"{module.name}.py").read_text(encoding="utf-8")
-            found[module.name] = (ast.get_docstring(ast.parse(source)) or "").partition("\n")[0]
+            source = ast.parse((Path(folder) / f"{module.name}.py").read_text(encoding="utf-8"))
+            if {module.name, "ROOM"} & set(_defined(source)):
+                found[module.name] = (ast.get_docstring(source) or "").partition("\n")[0]
     return dict(sorted(found.items()))
 
 
-def _help() -> str:
-    commands = {**TRAINER_COMMANDS, **_commands()}
-    width = max(map(len, commands))
+def _defined(source: ast.Module) -> Iterator[str]:
+    """Names of a module's functions and constants."""
+    for node in source.body:
+        if isinstance(node, ast.FunctionDef):
+            yield node.name
+        elif isinstance(node, ast.Assign):
+            yield from (target.id for target in node.targets if isinstance(target, ast.Name))
+
+
+def _help(prog: str, commands: dict[str, str]) -> str:
+    width = max(map(len, commands), default=0)
     lines = [f"  {name:<{width}}  {line}" for name, line in commands.items()]
-    return "\n".join(["usage: musegen COMMAND [arguments]   (musegen COMMAND --help says more)", "", *lines])
+    return "\n".join([f"usage: {prog} COMMAND [arguments]   ({prog} COMMAND --help says more)", "", *lines])
 
 
 def _fail(message: str, status: int = 2) -> None:

@@ -1,0 +1,7 @@
+"""How many samples a second are read, decoded and put into batches, beside what a GPU consumes."""
+
+from __future__ import annotations
+
+
+def data() -> None:
+    """Measure reading."""
