@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from musegen.flow.execution.base import Execution, Step
+from musegen.flow.execution.eager import Eager
 from musegen.flow.guidance.base import Guidance, Moment
 from musegen.flow.paths.base import Path
 from musegen.models.base import Condition, FlowNetwork
@@ -28,6 +30,7 @@ class GuidedPrediction:
         unconditional: what it is guided away from: the network's null, or a negative condition. One item or as many
             as ``condition`` has. Not needed without guidance.
         guidance: None for the conditional prediction alone.
+        execution: how the network's evaluations are run; None for one after another, as written.
     """
 
     def __init__(
@@ -37,16 +40,16 @@ class GuidedPrediction:
         condition: Condition,
         unconditional: Condition | None = None,
         guidance: Guidance | None = None,
+        execution: Execution | None = None,
     ) -> None:
         self.network, self.path, self.guidance = network, path, guidance
+        self.execution = execution or Eager(skip_null=False)
         parameter = next(network.parameters())
         self.dtype = parameter.dtype
         self.condition = condition.to(parameter.device, self.dtype)
-        if unconditional is None:
-            unconditional = condition if guidance is None else network.null(self.condition)
-        self.unconditional = unconditional.to(parameter.device, self.dtype)
+        self.unconditional = None if unconditional is None else unconditional.to(parameter.device, self.dtype)
         self.memory: dict[str, Any] = {}
-        self._prepared: dict[bool, Any] = {}
+        self._steps: dict[bool, Step] = {}
 
     def __call__(self, x: Tensor, time: Tensor) -> Tensor:
         """Predict at ``x`` ``[batch, *shape]`` and a time that is a scalar or ``[batch]``; float32 as ``x`` is."""
@@ -57,15 +60,30 @@ class GuidedPrediction:
         return self.guidance.combine(conditional, unconditional, Moment(x, time, self.path, self.memory))
 
     def _predict(self, x: Tensor, time: Tensor, guided: bool) -> Tensor:
-        if guided not in self._prepared:
-            told = join(self.condition, self.unconditional) if guided else self.condition
-            self._prepared[guided] = self.network.prepare(told)
-        times = time.to(device=x.device, dtype=torch.float32).expand(len(x))
-        if guided:
-            times, noisy = torch.cat([times, times]), torch.cat([x, x])
+        if guided not in self._steps:
+            evaluate, kind = (self._evaluate_twice, "guided") if guided else (self._evaluate, "plain")
+            self._steps[guided] = self.execution.begin(evaluate, self._prepare(guided), kind)
+        if time.ndim == 0:
+            # filled rather than copied: a copy would wait for the device
+            times = torch.full((len(x),), float(time), dtype=torch.float32, device=x.device)
         else:
-            noisy = x
-        return self.network.predict(noisy.to(self.dtype), times, self._prepared[guided]).to(x.dtype)
+            times = time.to(device=x.device, dtype=torch.float32)
+        return self._steps[guided](x, times)
+
+    def _prepare(self, guided: bool) -> Any:
+        if not guided:
+            return self.network.prepare(self.condition)
+        if self.unconditional is not None:
+            return self.network.prepare(join(self.condition, self.unconditional))
+        if self.execution.skip_null:
+            return self.network.prepare_with_null(self.condition)
+        return self.network.prepare(join(self.condition, self.network.null(self.condition)))
+
+    def _evaluate(self, x: Tensor, times: Tensor, prepared: Any) -> Tensor:
+        return self.network.predict(x.to(self.dtype), times, prepared).to(x.dtype)
+
+    def _evaluate_twice(self, x: Tensor, times: Tensor, prepared: Any) -> Tensor:
+        return self._evaluate(torch.cat((x, x)), torch.cat((times, times)), prepared)
 
 
 def join(condition: Condition, unconditional: Condition) -> Condition:

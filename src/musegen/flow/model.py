@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from musegen.conditioning.conditioning import Conditioning
 from musegen.config import Configurable
+from musegen.flow.execution.base import Execution
 from musegen.flow.guidance.base import Guidance
 from musegen.flow.guided import real_tokens
 from musegen.flow.lanes import Lane
@@ -112,6 +113,7 @@ class FlowModel(Configurable, nn.Module):
         start: Tensor | None = None,
         start_time: float = 0.0,
         progress: Progress | None = None,
+        execution: Execution | None = None,
     ) -> Tensor:
         """Sample items.
 
@@ -131,6 +133,7 @@ class FlowModel(Configurable, nn.Module):
             start: data to start from, ``[items or 1, *shape]``: noised up to ``start_time`` and generated anew.
             start_time: 0 without ``start``; the nearer to 1, the more of it stays.
             progress: told how many steps of how many are done, summed over the items.
+            execution: how the network's evaluations are run; None for one after another, as written.
 
         Returns:
             ``[items, *shape]``, float32, in the data's own scale, on the model's device.
@@ -158,6 +161,7 @@ class FlowModel(Configurable, nn.Module):
             seeds=seeds_of(x0) if seeds is None and x0 is not None else list(seeds or ()),
             origin=origin.to(device),
             x0=x0,
+            execution=execution,
         )
         data = self.statistics.restore(request.run(lane, progress))
         return nn.functional.normalize(data.flatten(1), dim=1).view_as(data) if self.normalise_output else data

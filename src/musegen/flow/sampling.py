@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from musegen.flow.execution.base import Execution
 from musegen.flow.field import Field
 from musegen.flow.guidance.base import Guidance
 from musegen.flow.guided import GuidedPrediction
@@ -34,6 +35,7 @@ class Request:
         seeds: one for each item.
         origin: data that is noised up to the first time, ``[items or 1, *shape]``; zeros for none.
         x0: the noise to start from, ``[items, *shape]``; None to draw it from the seeds.
+        execution: how the network's evaluations are run; None for one after another, as written.
     """
 
     network: FlowNetwork
@@ -46,6 +48,7 @@ class Request:
     seeds: Sequence[int]
     origin: Tensor
     x0: Tensor | None = None
+    execution: Execution | None = None
 
     def run(self, lane: Lane = None, progress: Progress | None = None) -> Tensor:
         """Sample every item, ``[items, *shape]``, float32, on the device of ``origin``."""
@@ -62,13 +65,17 @@ class Request:
 
     def _predict(self, places: Tensor) -> GuidedPrediction:
         away = None if self.unconditional is None else pick(self.unconditional, places)
-        return GuidedPrediction(self.network, self.path, pick(self.condition, places), away, self.guidance)
+        told = pick(self.condition, places)
+        return GuidedPrediction(self.network, self.path, told, away, self.guidance, self.execution)
 
     def _noise(self, places: Tensor, purpose: str, step: int) -> Tensor:
         """Each place's own noise. The stream holds the channels too: two stages of one seed do not share noise."""
         shape = self.origin.shape[1:]
         seeds = [self.seeds[place] for place in places.tolist()]
-        return item_noise(seeds, shape, hash_seed(purpose, shape[0]), step).to(self.origin.device)
+        drawn = item_noise(seeds, shape, hash_seed(purpose, shape[0]), step)
+        if self.origin.is_cuda:
+            drawn = drawn.pin_memory()  # so that the copy does not wait for what the device still computes
+        return drawn.to(self.origin.device, non_blocking=True)
 
     def _width(self, lane: Lane, items: int) -> int:
         check_lane(lane)

@@ -100,6 +100,13 @@ class FlowNetwork(Configurable, nn.Module, ABC):
     def null(self, condition: Condition) -> Condition:
         """The condition that says nothing, shaped like ``condition``; keeps its global vector."""
 
+    def prepare_with_null(self, condition: Condition) -> Any:
+        """Prepare for twice the items: those of a condition, then as many that are told the null condition.
+
+        A network whose null says the same to every token may leave out the attention to it.
+        """
+        return self.prepare(Condition.concatenate([condition, self.null(condition)]))
+
     def forward(self, x: Tensor, time: Tensor, condition: Condition, mask: Tensor | None = None) -> Tensor:
         """`prepare` and `predict` in one call, as training does."""
         return self.predict(x, time, self.prepare(condition), mask)

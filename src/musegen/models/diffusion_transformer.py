@@ -113,6 +113,12 @@ class DiffusionTransformer(FlowNetwork):
             return Prepared(memory, None)
         return Prepared(memory, self.to_global_embed(condition.vector.to(dtype)))
 
+    def prepare_with_null(self, condition: Condition) -> Prepared:
+        """The null's zeros stay zeros through projections that have no bias: cross-attention to them adds nothing."""
+        prepared = self.prepare(condition)
+        vector = prepared.vector
+        return prepared._replace(vector=None if vector is None else torch.cat((vector, vector)))
+
     def predict(self, x: Tensor, time: Tensor, prepared: Prepared, mask: Tensor | None = None) -> Tensor:
         """Predict the direction towards data; see `FlowNetwork.predict`.
 

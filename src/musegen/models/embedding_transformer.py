@@ -85,6 +85,17 @@ class EmbeddingTransformer(FlowNetwork):
         tokens = condition.tokens.to(self.text_projection.weight.dtype)
         return self.blocks.memories(self.text_projection(self.text_norm(tokens)), condition.mask)
 
+    def prepare_with_null(self, condition: Condition) -> tuple[Memory, ...]:
+        """All tokens of the null condition are one: what they say to each layer does not depend on who asks."""
+        context = condition.tokens.new_zeros(1, 1, self.condition_dim)
+        if self.null_token is not None:
+            context = self.null_token.to(context.dtype).expand_as(context)
+        token = self.text_projection(self.text_norm(context.to(self.text_projection.weight.dtype)))
+        return tuple(
+            memory._replace(constant=block.cross_attn.constant(token))
+            for block, memory in zip(self.blocks, self.prepare(condition), strict=True)
+        )
+
     def predict(self, x: Tensor, time: Tensor, prepared: tuple[Memory, ...], mask: Tensor | None = None) -> Tensor:
         """Predict the direction towards data; see `FlowNetwork.predict`.
 

@@ -17,15 +17,19 @@ QKNorm = Literal["none", "layer"]
 class Memory(NamedTuple):
     """What one layer's cross-attention reads; constant over the steps of a sampler.
 
+    It may be of fewer items than there are: those behind them read nothing, and are given a constant.
+
     Args:
         keys: ``[batch, heads, tokens, head_dim]``, normalised already where the layer normalises keys.
         values: ``[batch, heads, tokens, head_dim]``.
         mask: True where a token may be read, ``[batch, 1, 1, tokens]``; None where every token may.
+        constant: what items that read nothing are given, ``[1, 1, dim]``; None for zeros.
     """
 
     keys: Tensor
     values: Tensor
     mask: Tensor | None
+    constant: Tensor | None = None
 
 
 class _Attention(nn.Module):
@@ -123,6 +127,19 @@ class CrossAttention(_Attention):
         if mask is not None:
             mask = (mask | ~mask.any(dim=-1, keepdim=True))[:, None, None, :]
         return Memory(keys, values, mask)
+
+    def constant(self, token: Tensor) -> Tensor:
+        """What the layer gives where all tokens of a condition are the same one: nothing depends on the queries.
+
+        Args:
+            token: ``[1, 1, context_dim]``.
+
+        Returns:
+            ``[1, 1, dim]``.
+        """
+        values = self._split(self.to_kv(token).chunk(2, dim=-1)[1])
+        values = values.repeat_interleave(self.heads // self.kv_heads, dim=1)
+        return self.to_out(values.transpose(1, 2).flatten(2))
 
     def forward(self, x: Tensor, memory: Memory) -> Tensor:
         """Map ``[batch, tokens, dim]`` to the same shape."""

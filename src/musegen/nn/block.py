@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from musegen.nn.attention import CrossAttention, Memory, QKNorm, SelfAttention
@@ -37,5 +38,16 @@ class Block(nn.Module):
     def forward(self, x: Tensor, memory: Memory, rotation: Rotation | None, mask: Tensor | None) -> Tensor:
         """Map tokens ``[batch, tokens, dim]`` to the same shape; see `SelfAttention` for rotation and mask."""
         x = x + self.self_attn(self.pre_norm(x), rotation, mask)
-        x = x + self.cross_attn(self.cross_attend_norm(x), memory)
+        x = self._read(x, memory)
         return x + self.ff(self.ff_norm(x))
+
+    def _read(self, x: Tensor, memory: Memory) -> Tensor:
+        """Add what cross-attention reads to the items that have a memory, and its constant to the others."""
+        told = memory.keys.shape[0]
+        if told == x.shape[0]:
+            return x + self.cross_attn(self.cross_attend_norm(x), memory)
+        first, others = x[:told], x[told:]
+        first = first + self.cross_attn(self.cross_attend_norm(first), memory)
+        if memory.constant is not None:
+            others = others + memory.constant
+        return torch.cat((first, others))

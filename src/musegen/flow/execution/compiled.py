@@ -1,0 +1,77 @@
+"""Compiled blocks."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any
+
+import torch
+from torch import nn
+
+from musegen.flow.execution.base import Evaluate, Execution, Step
+from musegen.flow.execution.eager import Eager
+from musegen.flow.execution.graph import Graph
+from musegen.models.base import FlowNetwork
+from musegen.nn.block import Block
+
+logger = logging.getLogger(__name__)
+
+
+class Compiled(Execution):
+    """Compile the block that a network repeats, which fuses what lies between its matrix products.
+
+    All blocks share what is compiled, so that the first call takes seconds rather than minutes; torch keeps it on disk
+    for the next process. On a CUDA GPU the evaluation is recorded as well (see `Graph`).
+
+    Args:
+        skip_null: see `Execution`.
+        graph: record the evaluation where there is a CUDA GPU.
+        backend: of ``torch.compile``; ``aot_eager`` and ``eager`` compile nothing, for tests.
+        mode: of ``torch.compile``; ``max-autotune-no-cudagraphs`` chooses kernels by timing, so that bits may differ
+            from process to process.
+    """
+
+    def __init__(
+        self, skip_null: bool = True, graph: bool = True, backend: str = "inductor", mode: str | None = None
+    ) -> None:
+        super().__init__(skip_null)
+        self.graph, self.backend, self.mode = graph, backend, mode
+        self.inner: Execution = Eager(skip_null)
+
+    def prepare(self, network: FlowNetwork) -> None:
+        """Compile at the first evaluation; where the compiler cannot work, say so and run as written."""
+        device = next(network.parameters()).device
+        self.inner = Graph(self.skip_null) if self.graph and device.type == "cuda" else Eager(self.skip_null)
+        self.inner.prepare(network)
+        reason = self.backend == "inductor" and why_not(device)
+        if reason:
+            logger.info("not compiling: %s", reason)
+        else:
+            compile_blocks(network, self.backend, self.mode)
+
+    def begin(self, evaluate: Evaluate, prepared: Any, kind: str) -> Step:
+        """As the inner execution does; the blocks compile themselves."""
+        return self.inner.begin(evaluate, prepared, kind)
+
+
+def compile_blocks(network: nn.Module, backend: str = "inductor", mode: str | None = None) -> int:
+    """Compile every block of a network in place, at its next call; returns how many there are."""
+    blocks = [module for module in network.modules() if isinstance(module, Block)]
+    for block in blocks:
+        block.compile(backend=backend, mode=mode, dynamic=False)
+    return len(blocks)
+
+
+def why_not(device: torch.device) -> str | None:
+    """Why torch's compiler cannot work on a device; None where it can."""
+    if device.type == "mps":
+        return "torch compiles too little for mps"
+    if device.type == "cuda" and torch.cuda.get_device_capability(device) < (7, 0):
+        return f"{torch.cuda.get_device_name(device)} is older than what Triton compiles for"
+    if device.type == "cpu":
+        import shutil
+
+        if shutil.which(os.environ.get("CXX", "g++")) is None:
+            return "there is no C++ compiler"
+    return None
