@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from musegen.conditioning.base import Conditioner, TextEncoder
 from musegen.conditioning.reading import read
@@ -16,8 +17,9 @@ from musegen.conditioning.reading import read
 class CaptionConditioner(Conditioner):
     """A caption as the states of a frozen text encoder, zero where there is no token.
 
-    The encoder is not a submodule: its weights are in no checkpoint, and no optimizer sees them. States of captions
-    that were seen before are kept, because training meets each caption once an epoch.
+    The encoder is not a submodule: its weights are in no checkpoint, and no optimizer sees them. It does not run where
+    the batch brings its states along (``text_states`` and ``text_mask``, from shards that were cached with them).
+    Otherwise states of captions that were seen before are kept, because training meets each caption once an epoch.
 
     Args:
         encoder: makes the states.
@@ -50,13 +52,26 @@ class CaptionConditioner(Conditioner):
         """``batch[reads]``, a list of captions → states ``[batch, tokens, dim]`` and mask ``[batch, tokens]``.
 
         Raises:
-            ValueError: if the batch has no such key.
+            ValueError: if the batch has no such key, or brings states that this encoder cannot have made.
         """
+        if self.reads == "caption" and "text_states" in batch:
+            return self._brought(batch["text_states"], batch["text_mask"])
         captions: Sequence[str] = read(self, batch)
         with torch.no_grad():
             if not self.cache_size:
                 return self.encoder.encode(captions)
             return self._remembered(captions)
+
+    def _brought(self, states: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """States of a batch, as wide as the encoder's own, so that nothing depends on the batch's longest caption."""
+        room = self.encoder.max_tokens - states.shape[1]
+        if states.shape[2] != self.dim or room < 0:
+            expected = f"at most {self.encoder.max_tokens} tokens of width {self.dim}"
+            raise ValueError(
+                f"text_states: expected {type(self.encoder).__name__}'s, {expected}, got {list(states.shape[1:])}"
+            )
+        device = self._place.device
+        return pad(states.to(device).float(), (0, 0, 0, room)), pad(mask.to(device), (0, room))
 
     def _remembered(self, captions: Sequence[str]) -> tuple[Tensor, Tensor]:
         new = [caption for caption in dict.fromkeys(captions) if caption not in self._cache]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from typing import Any
 
 import numpy as np
@@ -53,16 +54,16 @@ def embedding_of(embedding: np.ndarray, windows: Any = None, begin: float = 0.0,
         ``[dim]``, float32, of unit length.
     """
     vectors = embedding.astype(np.float64)
-    weights = np.ones(len(vectors))
+    weights = None  # all count the same
     if end is not None and len(vectors) > 1:
         times = np.asarray(windows, dtype=np.float64)
         met = np.minimum(times[:, 1], end) - np.maximum(times[:, 0], begin)
         shares = np.clip(met, 0.0, None) / (times[:, 1] - times[:, 0])
         weights = shares if shares.any() else np.eye(len(vectors))[np.argmax(met)]
-    mean = weights @ vectors
-    length = np.linalg.norm(mean)
+    mean = np.add.reduce(vectors) if weights is None else weights @ vectors
+    length = math.sqrt(mean @ mean)
     if length < 1e-6:  # windows that cancel have no direction in common
-        mean, length = vectors[np.argmax(weights)], 1.0
+        mean, length = vectors[0 if weights is None else np.argmax(weights)], 1.0
     return torch.from_numpy((mean / length).astype(np.float32))
 
 

@@ -6,14 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 import torch
 
 from musegen.data.crops import crop_latents, crop_start, embedding_of, read_crop
 from musegen.data.sample import Sample
+from musegen.data.shard_reader import DamagedShardError
+from musegen.data.stored_sample import StoredSample
 from musegen.flow.noise import hash_seed
 
-Field = Literal["caption", "embedding", "latents", "audio"]
-FIELDS: tuple[Field, ...] = ("caption", "embedding", "latents", "audio")
+Field = Literal["caption", "embedding", "latents", "audio", "text"]
+FIELDS: tuple[Field, ...] = ("caption", "embedding", "latents", "audio", "text")
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class ItemMaker:
     training: bool = True
     sample_rate: int = 44100
 
-    def __call__(self, sample: Sample, epoch: int = 0, repeat: int = 0) -> dict[str, Any]:
+    def __call__(self, sample: Sample | StoredSample, epoch: int = 0, repeat: int = 0) -> dict[str, Any]:
         """Make the item of a sample.
 
         Args:
@@ -45,7 +48,8 @@ class ItemMaker:
             repeat: how often the same epoch had this sample before.
 
         Raises:
-            ValueError: naming the sample, if it lacks what the item should hold.
+            ValueError: naming the sample, if it lacks what the item should hold; `DamagedShardError` if its shard is
+                damaged.
         """
         seed = self._seed(sample, epoch, repeat)
         item: dict[str, Any] = {"key": sample.key, "seed": seed}
@@ -57,22 +61,27 @@ class ItemMaker:
             if "audio" in self.fields:
                 begin, end = self._audio(item, sample, choice, at=None if end is None else begin)
             if "embedding" in self.fields:
-                item["embedding"] = embedding_of(_there(sample, "embedding"), sample.facts.get("windows"), begin, end)
+                windows = None if end is None else sample.facts.get("windows")
+                item["embedding"] = embedding_of(_there(sample, "embedding"), windows, begin, end)
             if "caption" in self.fields:
                 captions = _there(sample, "captions")
-                item["caption"] = captions[0 if choice is None else hash_seed(choice, "caption") % len(captions)]
+                item["caption"] = captions[_drawn(choice, len(captions))]
+            if "text" in self.fields:
+                item["text"] = sample.text_of(_drawn(choice, sample.texts))
+        except DamagedShardError:
+            raise
         except (ValueError, KeyError, TypeError) as error:
             reason = f"expected {error} among its facts" if isinstance(error, KeyError) else str(error)
             raise ValueError(f"sample {sample.key!r}: {reason}") from None
         return item
 
-    def _seed(self, sample: Sample, epoch: int, repeat: int) -> int:
+    def _seed(self, sample: Sample | StoredSample, epoch: int, repeat: int) -> int:
         if not self.training:
             # a predicted sample goes on with the seed it was drawn with
             return int(sample.facts.get("seed", hash_seed(self.seed, 0, sample.key)))
         return hash_seed(self.seed, epoch, sample.key, *([repeat] if repeat else []))
 
-    def _latents(self, item: dict[str, Any], sample: Sample, choice: int | None) -> tuple[float, float]:
+    def _latents(self, item: dict[str, Any], sample: Sample | StoredSample, choice: int | None) -> tuple[float, float]:
         latents = _there(sample, "latents")
         length, rate = latents.shape[1], float(sample.facts["latent_rate"])
         frames = self.frames or length
@@ -82,7 +91,9 @@ class ItemMaker:
         item["seconds_total"] = float(sample.facts["seconds"])
         return start / rate, min(start + frames, length) / rate
 
-    def _audio(self, item: dict[str, Any], sample: Sample, choice: int | None, at: float | None) -> tuple[float, float]:
+    def _audio(
+        self, item: dict[str, Any], sample: Sample | StoredSample, choice: int | None, at: float | None
+    ) -> tuple[float, float]:
         if self.samples is None:
             raise ValueError("expected `samples`, the length of audio in a batch, got none")
         content = _there(sample, "audio")
@@ -92,7 +103,12 @@ class ItemMaker:
         return begin, end
 
 
-def _there(sample: Sample, what: str) -> Any:
+def _drawn(choice: int | None, count: int) -> int:
+    """Which of so many captions an item has; the same of its texts and of their states."""
+    return hash_seed(choice, "caption") % count if choice is not None and count > 1 else 0
+
+
+def _there(sample: Sample | StoredSample, what: str) -> Any:
     value = getattr(sample, what)
     if value is None or len(value) == 0:
         raise ValueError(f"expected {what}, got none")
@@ -102,6 +118,9 @@ def _there(sample: Sample, what: str) -> Any:
 def collate(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Items to a batch: strings as lists, numbers and arrays as tensors.
 
+    Text states of any lengths become ``text_states`` ``[batch, tokens, dim]``, zero where there is no token, and
+    ``text_mask`` ``[batch, tokens]``.
+
     Raises:
         ValueError: if the items' shapes differ.
     """
@@ -110,6 +129,8 @@ def collate(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
         values = [item[name] for item in items]
         if isinstance(first, str):
             batch[name] = values
+        elif name == "text":
+            batch["text_states"], batch["text_mask"] = _padded(items)
         elif isinstance(first, torch.Tensor):
             for item in items:
                 if item[name].shape != first.shape:
@@ -119,3 +140,17 @@ def collate(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
         else:
             batch[name] = torch.tensor(values, dtype=torch.int64 if isinstance(first, int) else torch.float32)
     return batch
+
+
+def _padded(items: Sequence[dict[str, Any]]) -> tuple[torch.Tensor, torch.Tensor]:
+    texts: list[np.ndarray] = [item["text"] for item in items]
+    dim, longest = texts[0].shape[1], max(map(len, texts))
+    states = np.empty((len(texts), longest, dim), texts[0].dtype)
+    for row, text, item in zip(states, texts, items, strict=True):
+        if text.shape[1] != dim:
+            widths = f"{dim} of {items[0]['key']!r}, {text.shape[1]} of {item['key']!r}"
+            raise ValueError(f"expected text states of one width in a batch, got {widths}")
+        row[: len(text)] = text
+        row[len(text) :] = 0
+    lengths = torch.tensor([len(text) for text in texts])
+    return torch.from_numpy(states), torch.arange(longest) < lengths[:, None]

@@ -7,6 +7,7 @@ or skipped, for any number of worker processes.
 from __future__ import annotations
 
 import warnings
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -19,6 +20,7 @@ from musegen.data.items import ItemMaker, collate
 from musegen.data.order import OrderedBatches, Place, TrainingBatches
 from musegen.data.random_access import ShardFolder
 from musegen.data.shard_reader import DamagedShardError
+from musegen.data.stored_sample import StoredSample
 from musegen.flow.noise import hash_seed
 
 ATTEMPTS = 100
@@ -57,7 +59,8 @@ class Items(Dataset[dict[str, Any]]):
         epoch, position, repeat = place
         for attempt in range(ATTEMPTS):
             try:
-                return self.make(self._read(position), epoch, repeat)
+                with self._open(position) as sample:
+                    return self.make(sample, epoch, repeat)
             except DamagedShardError as error:
                 if self.on_damage == "stop":
                     raise
@@ -72,9 +75,9 @@ class Items(Dataset[dict[str, Any]]):
         except (ValueError, OSError) as error:
             return Failure(str(error))
 
-    def _read(self, position: int) -> Any:
-        number = next(number for number, end in enumerate(self._begins[1:]) if position < end)
-        return self.folders[number][position - self._begins[number]]
+    def _open(self, position: int) -> StoredSample:
+        number = bisect_right(self._begins, position) - 1
+        return self.folders[number].open(position - self._begins[number])
 
     def _warn(self, message: str) -> None:
         shard = message.partition(":")[0]

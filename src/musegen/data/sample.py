@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import io
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from musegen.data.arrays import load_npy, save_npy
+
 FIELDS = {"embedding": "embedding.npy", "latents": "latents.npy", "audio": "flac"}
-"""What a sample may hold beside its facts, and the suffix of the member that holds it."""
+"""What a sample may hold beside its facts and texts, and the suffix of the member that holds it."""
+
+TEXT = re.compile(r"text\.(\d+)\.npy")
+"""Suffix of the member that holds the states of one caption, counted in the order of `Sample.captions`."""
 
 KEY = re.compile(r"(?!__)[A-Za-z0-9_+=@-]{1,80}")
 
@@ -38,6 +42,7 @@ class Sample:
         embedding: ``[windows, dim]`` (or ``[dim]`` for one window), unit vectors, kept as float16 or float32.
         latents: ``[channels, frames]``, the posterior's mean, kept as float16.
         audio: a FLAC file.
+        text: a text encoder's states of each of the `captions`, ``[tokens, dim]`` without padding, kept as float16.
     """
 
     key: str
@@ -45,20 +50,41 @@ class Sample:
     embedding: np.ndarray | None = None
     latents: np.ndarray | None = None
     audio: bytes | None = None
+    text: Sequence[np.ndarray] | None = None
 
     @property
     def fields(self) -> frozenset[str]:
         """Names of what it holds, ``caption`` among them if it has any."""
-        held = {name for name in FIELDS if getattr(self, name) is not None}
+        held = {name for name in (*FIELDS, "text") if getattr(self, name) is not None}
         return frozenset(held | {"caption"} if self.facts.get("captions") else held)
 
     @property
     def captions(self) -> list[str]:
         """The variants of its caption."""
-        captions = self.facts.get("captions", [])
-        if isinstance(captions, Mapping):
-            return [captions[name] for name in sorted(captions, key=lambda name: (name != "main", name))]
-        return list(captions)
+        return captions_of(self.facts)
+
+    @property
+    def texts(self) -> int:
+        """How many captions' states there are."""
+        return len(self.text or ())
+
+    def text_of(self, caption: int) -> np.ndarray:
+        """States ``[tokens, dim]`` of a caption, by its place among `captions`.
+
+        Raises:
+            ValueError: if there are none.
+        """
+        if not self.text:
+            raise ValueError("expected text states, got none")
+        return self.text[caption]
+
+
+def captions_of(facts: Mapping[str, Any]) -> list[str]:
+    """The variants of a caption: ``main`` first, then the others by name; a list as it is."""
+    captions = facts.get("captions", [])
+    if isinstance(captions, Mapping):
+        return [captions[name] for name in sorted(captions, key=lambda name: (name != "main", name))]
+    return list(captions)
 
 
 def to_members(sample: Sample) -> dict[str, bytes]:
@@ -73,9 +99,11 @@ def to_members(sample: Sample) -> dict[str, bytes]:
         _check_facts(sample)
         members = {"json": _json(sample.facts)}
         if sample.embedding is not None:
-            members["embedding.npy"] = _npy(_checked_embedding(sample))
+            members["embedding.npy"] = save_npy(_checked_embedding(sample))
         if sample.latents is not None:
-            members["latents.npy"] = _npy(_checked_latents(sample))
+            members["latents.npy"] = save_npy(_checked_latents(sample))
+        if sample.text is not None:
+            members |= {f"text.{number}.npy": save_npy(states) for number, states in enumerate(_checked_text(sample))}
         if sample.audio is not None:
             if sample.audio[:4] != b"fLaC":
                 raise ValueError("expected audio as a FLAC file, got something else")
@@ -85,31 +113,55 @@ def to_members(sample: Sample) -> dict[str, bytes]:
     return members
 
 
-def from_members(key: str, members: Mapping[str, bytes], fields: frozenset[str] | set[str] | None = None) -> Sample:
+def from_members(key: str, members: Mapping[str, bytes], fields: Collection[str] | None = None) -> Sample:
     """Decode a sample. Arrays never run code: they load without pickle.
 
     Args:
         key: of the sample.
         members: bytes by suffix.
-        fields: decode only these of `FIELDS`; None for all that are there.
+        fields: decode only these of `FIELDS`, and ``text``; None for all that are there.
 
     Raises:
         ValueError: naming the key and the member, if it cannot be decoded or is not there.
     """
-    wanted = [name for name in FIELDS if (FIELDS[name] in members if fields is None else name in fields)]
-    decoded: dict[str, Any] = {}
-    for name, suffix in [("facts", "json"), *((name, FIELDS[name]) for name in wanted)]:
-        if suffix not in members:
-            raise ValueError(f"sample {key!r}: expected {key}.{suffix}, got only {', '.join(sorted(members))}")
-        try:
-            decoded[name] = _DECODERS[suffix](members[suffix])
-        except (ValueError, EOFError, UnicodeDecodeError) as error:
-            raise ValueError(f"sample {key!r}: {key}.{suffix} cannot be decoded: {error}") from None
+    suffixes = {"facts": "json"} | {
+        name: suffix for name, suffix in FIELDS.items() if (suffix in members if fields is None else name in fields)
+    }
+    decoded = {name: decode(key, suffix, members.get(suffix), members) for name, suffix in suffixes.items()}
+    count = count_texts(members)
+    if count and (fields is None or "text" in fields):
+        names = [f"text.{number}.npy" for number in range(count)]
+        decoded["text"] = [decode(key, name, members.get(name), members) for name in names]
+    elif fields is not None and "text" in fields:
+        decode(key, "text.0.npy", None, members)
     return Sample(key, **decoded)
 
 
-def _load_npy(content: bytes) -> np.ndarray:
-    return np.load(io.BytesIO(content), allow_pickle=False)
+def count_texts(suffixes: Iterable[str]) -> int:
+    """How many captions' states are among a sample's members."""
+    return sum(1 for suffix in suffixes if TEXT.fullmatch(suffix))
+
+
+def decode(key: str, suffix: str, content: bytes | None, there: Iterable[str] = ()) -> Any:
+    """Decode one member of a sample.
+
+    Args:
+        key: of the sample.
+        suffix: of the member.
+        content: of the member; None if there is no such member.
+        there: which members there are, to be named then.
+
+    Raises:
+        ValueError: naming the key and the member, if it cannot be decoded or is not there.
+    """
+    if content is None:
+        raise ValueError(f"sample {key!r}: expected {key}.{suffix}, got only {', '.join(sorted(there))}")
+    try:
+        if suffix.endswith(".npy"):
+            return load_npy(content)
+        return _load_facts(content) if suffix == "json" else content
+    except (ValueError, EOFError) as error:
+        raise ValueError(f"sample {key!r}: {key}.{suffix} cannot be decoded: {error}") from None
 
 
 def _load_facts(content: bytes) -> dict[str, Any]:
@@ -119,22 +171,8 @@ def _load_facts(content: bytes) -> dict[str, Any]:
     return facts
 
 
-_DECODERS: dict[str, Any] = {
-    "json": _load_facts,
-    "embedding.npy": _load_npy,
-    "latents.npy": _load_npy,
-    "flac": bytes,
-}
-
-
 def _json(facts: Mapping[str, Any]) -> bytes:
     return json.dumps(facts, sort_keys=True, ensure_ascii=False, allow_nan=False).encode()
-
-
-def _npy(array: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    np.lib.format.write_array(buffer, np.ascontiguousarray(array), version=(1, 0), allow_pickle=False)
-    return buffer.getvalue()
 
 
 def _check_facts(sample: Sample) -> None:
@@ -176,3 +214,17 @@ def _checked_latents(sample: Sample) -> np.ndarray:
     if not np.isfinite(half).all():
         raise ValueError("expected latents that are finite in float16, got NaN, infinity or more than 65504")
     return half
+
+
+def _checked_text(sample: Sample) -> list[np.ndarray]:
+    text = [np.asarray(states) for states in sample.text or ()]
+    if len(text) != len(sample.captions):
+        raise ValueError(f"expected text states of each of {len(sample.captions)} captions, got {len(text)}")
+    with np.errstate(over="ignore"):
+        halves = [states.astype(np.float16) for states in text]
+    for states in halves:
+        if states.ndim != 2 or not len(states):
+            raise ValueError(f"expected text states [tokens, dim], got {list(states.shape)}")
+        if not np.isfinite(states).all():
+            raise ValueError("expected text states that are finite in float16, got NaN, infinity or more than 65504")
+    return halves

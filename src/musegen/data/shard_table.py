@@ -34,7 +34,7 @@ class ShardTable:
 
     def places(self, sample: int) -> dict[str, tuple[int, int, int]]:
         """Begin, size and CRC-32 of the members of one sample, by suffix."""
-        rows = {suffix: tuple(map(int, columns[sample])) for suffix, columns in self.members.items()}
+        rows = {suffix: columns[sample].tolist() for suffix, columns in self.members.items()}
         return {suffix: (begin, size, crc) for suffix, (begin, size, crc) in rows.items() if size >= 0}
 
 

@@ -1,0 +1,121 @@
+"""Text states in shards: the drawn caption's are read, and a model takes them in place of running its encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from little_shards import MADE_BY, little_sample
+from musegen.conditioning.caption import CaptionConditioner
+from musegen.data.items import ItemMaker, collate
+from musegen.data.module import ShardData
+from musegen.data.random_access import ShardFolder
+from musegen.data.sample import Sample
+from musegen.data.shard_reader import DamagedShardError
+from musegen.data.shard_writer import ShardWriter
+from musegen.data.verify import verify_folder
+from tiny import TinyEncoder
+
+
+class Counting(TinyEncoder):
+    """Counts what it encodes."""
+
+    encoded = 0
+
+    def encode(self, captions: Sequence[str]) -> tuple[Tensor, Tensor]:
+        self.encoded += len(captions)
+        return super().encode(captions)
+
+
+def with_text(sample: Sample) -> Sample:
+    states, mask = TinyEncoder().encode(sample.captions)
+    return replace(sample, text=[state[real].numpy() for state, real in zip(states, mask, strict=True)])
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    captions = {"main": "a slow sad waltz", "alt": "waltz", "more": "one two three four five six seven"}
+    with ShardWriter(tmp_path, MADE_BY, samples_per_shard=4) as writer:
+        for number in range(10):
+            own = {name: f"{text} {number}" for name, text in captions.items()}
+            writer.write(with_text(little_sample(number, captions=own)))
+    return tmp_path
+
+
+def test_text_states_come_back(folder: Path) -> None:
+    shards = ShardFolder(folder, ["text"])
+    assert shards.index.fields == ("caption", "embedding", "latents", "text")
+    sample = shards[6]
+    states, mask = TinyEncoder().encode(sample.captions)
+    assert sample.text is not None
+    assert [len(text) for text in sample.text] == mask.sum(1).tolist() == [5, 2, 6]
+    for text, expected, real in zip(sample.text, states, mask, strict=True):
+        assert text.dtype == np.float16
+        np.testing.assert_array_equal(text, expected[real].half().numpy())
+    report = verify_folder(folder)
+    assert not report.problems
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_the_model_gets_from_shards_what_its_encoder_makes(folder: Path, workers: int) -> None:
+    data = ShardData(
+        train=[str(folder)], fields=["caption", "embedding", "text"], batch_size=5, num_workers=workers, seed=3
+    )
+    encoder = Counting()
+    conditioner = CaptionConditioner(encoder)
+    drawn = set()
+    for _ in range(3):
+        for batch in data.train_dataloader():
+            drawn.update(caption.split()[0] for caption in batch["caption"])
+            states, mask = conditioner(batch)
+            assert encoder.encoded == 0
+            expected, real = conditioner({"caption": batch["caption"]})
+            encoder.encoded = 0
+            assert torch.equal(mask, real)
+            assert torch.equal(states, expected.half().float())
+    assert drawn == {"a", "waltz", "one"}
+    data.teardown("fit")
+
+
+def test_only_the_drawn_caption_is_read(folder: Path) -> None:
+    content = bytearray((folder / "00000.tar").read_bytes())
+    table = ShardFolder(folder, ["text"])._shards[0].table
+    begin, size, _ = table.places(0)["text.1.npy"]
+    content[begin + size - 1] ^= 1
+    (folder / "00000.tar").write_bytes(content)
+    shards, make = ShardFolder(folder, ["text"]), ItemMaker(["text"], training=False)
+    with shards.open(0) as sample:
+        assert len(make(sample)["text"]) == 5
+        with pytest.raises(DamagedShardError, match=r"00000.tar: damaged: piece-000.text.1.npy is not what was"):
+            sample.text_of(1)
+    with pytest.raises(DamagedShardError, match=r"piece-000.text.1.npy"):
+        shards[0]
+
+
+def test_states_of_another_encoder_are_refused() -> None:
+    batch = {"text_states": torch.zeros(2, 3, 8), "text_mask": torch.ones(2, 3, dtype=torch.bool)}
+    with pytest.raises(ValueError, match=r"expected TinyEncoder's, at most 6 tokens of width 24, got \[3, 8\]"):
+        CaptionConditioner(TinyEncoder())(batch)
+    items = [{"key": "a", "text": np.ones((2, 3))}, {"key": "b", "text": np.ones((2, 4))}]
+    with pytest.raises(ValueError, match="text states of one width in a batch, got 3 of 'a', 4 of 'b'"):
+        collate(items)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ([], "expected text states of each of 1 captions, got 0"),
+        ([np.zeros(3)], r"expected text states \[tokens, dim\], got \[3\]"),
+        ([np.zeros((0, 3))], r"expected text states \[tokens, dim\], got \[0, 3\]"),
+        ([np.full((2, 3), 1e6)], "finite in float16"),
+    ],
+)
+def test_bad_text_states_are_not_written(tmp_path: Path, text: list[np.ndarray], message: str) -> None:
+    with pytest.raises(ValueError, match=f"sample 'a': .*{message}"), ShardWriter(tmp_path, {}) as writer:
+        writer.write(Sample("a", {"captions": ["one"]}, text=text))
