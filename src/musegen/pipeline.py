@@ -17,8 +17,9 @@ from musegen.flow.lanes import Lane
 from musegen.flow.model import FlowModel
 from musegen.flow.settings import SamplingSettings
 from musegen.generation.chain import Chain, Progress
-from musegen.generation.clip import Clip, unpack
+from musegen.generation.clip import Clip
 from musegen.generation.folder import PARTS, POSTER, find_pipeline, read_pipeline
+from musegen.generation.packing import unpack
 from musegen.generation.plan import (
     Item,
     Options,
@@ -34,6 +35,7 @@ from musegen.generation.plan import (
     options_of,
 )
 from musegen.generation.stage import PipelineStage
+from musegen.generation.start import Start, encode_start
 from musegen.models.oobleck import OobleckAutoencoder
 
 MAX_THREADS = 256
@@ -187,8 +189,8 @@ class TextToMusic:
             prompts: one or several.
             seeds: one or several, each from 0 to 2⁶³ - 1.
             progress: told how far it is.
-            options: see `musegen.generation.plan.Options`: seconds, steps, guidance, sampler, negative, stage1_steps,
-                stage1_guidance, stage1_sampler.
+            options: see `musegen.generation.plan.Options`: seconds, steps, guidance, sampler, start, strength,
+                negative, stage1_steps, stage1_guidance, stage1_sampler.
 
         Returns:
             Clips, all of the first prompt, then all of the second …
@@ -290,8 +292,9 @@ class TextToMusic:
             known = ", ".join(sorted(Options.__optional_keys__))
             raise ValueError(f"unknown option {', '.join(sorted(unknown))}; expected one of {known}")
         negative = options.get("negative")
+        seconds = check_seconds(options.get("seconds"), self.max_seconds)
         return Plan(
-            seconds=check_seconds(options.get("seconds"), self.max_seconds),
+            seconds=seconds,
             negative=None if negative is None else check_prompt(negative, "negative"),
             text2muq=self.chain.text2muq.defaults.override(
                 options.get("stage1_sampler"), options.get("stage1_steps"), options.get("stage1_guidance"), self.trust
@@ -299,4 +302,14 @@ class TextToMusic:
             stable_audio_muq=self.chain.stable_audio_muq.defaults.override(
                 options.get("sampler"), options.get("steps"), options.get("guidance"), self.trust
             ),
+            start=self._start(options.get("start"), options.get("strength"), seconds),
         )
+
+    def _start(self, given: Start | str | Path | Tensor | None, strength: float | None, seconds: float) -> Start | None:
+        if given is None:
+            if strength is not None:
+                raise ValueError("strength: expected only with start, the music to begin with")
+            return None
+        if isinstance(given, Start):
+            return given
+        return encode_start(given, strength, self.chain.vae, self.device, self.chain.frames(seconds))

@@ -19,7 +19,7 @@ from musegen.cli import main
 from musegen.commands.generate import generate
 from musegen.fingerprint import hash_bytes, hash_tensor
 from musegen.generation.chain import Chain
-from musegen.generation.clip import unpack
+from musegen.generation.packing import unpack
 from musegen.pipeline import TextToMusic
 
 PROMPT = "a slow sad piano ballad"
@@ -195,7 +195,7 @@ HOSTILE = {"class_path": "os.system", "init_args": {"command": "true"}}
         (["x", "--sampler", "os.system"], "sampler: expected a Sampler under musegen., got os.system"),
         (["x", "--sampler", json.dumps(HOSTILE)], "sampler: expected a Sampler under musegen., got os.system"),
         (["x", "--guidance", "strong"], "unknown guidance 'strong'"),
-        (["x", "--prompts", "missing.txt"], "No such file or directory: 'missing.txt'"),
+        (["x", "--prompts", "missing.txt"], "expected a file of prompts, got none: 'missing.txt'"),
         (["x", "--format", "mp3"], "wav"),
         (["x", "--format", "ogg", "--bits", "32"], "bits: expected 16 or 24 (or 32 for wav), got 32 for ogg"),
         (["x", "--lane", "0"], "lane"),
@@ -265,10 +265,10 @@ def test_a_hostile_clip_json_runs_nothing(model: str, tmp_path: Path, capsys: py
 
 def test_the_prompts_of_a_binary_file_are_refused(model: str, tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ValueError, match="prompts: expected a text file in UTF-8"):
+    with pytest.raises(ValueError, match="expected a text file in UTF-8"):
         make(model, tmp_path / "out", prompts=tmp_path / "a")
     (tmp_path / "b").write_text("\n \n")
-    with pytest.raises(ValueError, match="prompts: expected one prompt a line, got nothing in"):
+    with pytest.raises(ValueError, match="expected at least one prompt, got none"):
         make(model, tmp_path / "out", prompts=tmp_path / "b")
 
 

@@ -23,6 +23,8 @@ def generate(
     guidance: float | str | None = None,
     sampler: str | None = None,
     negative: str | None = None,
+    start: Path | None = None,
+    strength: float | None = None,
     stage1_steps: int | None = None,
     stage1_guidance: float | str | None = None,
     stage1_sampler: str | None = None,
@@ -39,7 +41,7 @@ def generate(
 
     Args:
         prompt: one or more sentences, each in quotes.
-        prompts: a text file with one prompt a line.
+        prompts: a text file with one prompt a line, or JSON Lines.
         samples: clips of each prompt.
         seed: seed of a prompt's first clip; the others have the numbers after it.
         out: folder for the files; made if missing.
@@ -48,6 +50,8 @@ def generate(
         guidance: how closely stage 2 follows the embedding, a scale; or the name of a guidance.
         sampler: of stage 2: a name such as heun or dpmpp_2m, a class path, or a recipe in JSON.
         negative: a prompt to move away from.
+        start: an audio file to begin with in place of noise.
+        strength: how much of it is made anew, between 0 and 1; by default 0.7.
         stage1_steps: steps of stage 1 (text to embedding).
         stage1_guidance: how closely stage 1 follows the text.
         stage1_sampler: of stage 1.
@@ -65,6 +69,7 @@ def generate(
         The audio files, which are also printed.
     """
     from musegen.audio import check_format
+    from musegen.data.prompt_file import read_prompts
     from musegen.files import prepare_folder
     from musegen.generation.names import ClipNames
     from musegen.pipeline import TextToMusic
@@ -75,7 +80,7 @@ def generate(
         if prompt or prompts:
             raise ValueError("--again makes one clip from its JSON: expected no prompts beside it")
         return [_again(again, out, format, bits, model, device, dtype, lane, trust)]
-    texts = [*prompt, *(_read_prompts(prompts) if prompts else [])]
+    texts = [*prompt, *([each.caption for each in read_prompts(prompts)] if prompts else [])]
     if not texts:
         raise ValueError("expected a prompt, such as musegen generate 'a slow sad piano ballad', or --prompts FILE")
     if samples < 1:
@@ -91,6 +96,8 @@ def generate(
             guidance=guidance,
             sampler=sampler,
             negative=negative,
+            start=start,
+            strength=strength,
             stage1_steps=stage1_steps,
             stage1_guidance=stage1_guidance,
             stage1_sampler=stage1_sampler,
@@ -133,18 +140,6 @@ def _again(
     reason = f"see {', '.join(different)}" if different else "though nothing in the fingerprint does"
     print(f"the bits differ, {reason}", file=sys.stderr)
     raise SystemExit(1)
-
-
-def _read_prompts(path: Path) -> list[str]:
-    """One prompt a line; empty lines are nothing."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError:
-        raise ValueError(f"prompts: expected a text file in UTF-8, got {path}") from None
-    prompts = [line.strip() for line in lines if line.strip()]
-    if not prompts:
-        raise ValueError(f"prompts: expected one prompt a line, got nothing in {path}")
-    return prompts
 
 
 def _save(clip: Any, path: Path, bits: int) -> Path:

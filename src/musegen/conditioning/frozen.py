@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Self
 
 import torch
@@ -38,7 +39,8 @@ class Frozen(nn.Module):
         """The network on its device, and what `_load` gave beside it."""
         if not self._loaded:
             import_torchaudio()  # transformers imports torchaudio if there is one
-            network, rest = self._load()
+            with quiet():
+                network, rest = self._load()
             place = "cpu" if self._place.device.type == "meta" else self._place.device
             self._loaded[:] = network.eval().requires_grad_(False).float().to(place), rest
         return self._loaded[0], self._loaded[1]
@@ -52,3 +54,17 @@ class Frozen(nn.Module):
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """The frozen weights are shared, not copied: an averaged copy of a model needs no second one."""
         return self
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep transformers' own progress bars off the terminal: what is loaded here takes a second."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()

@@ -12,6 +12,7 @@ from musegen.fingerprint import hash_data, hash_tensor, hash_weights, machine
 from musegen.generation.clip import Clip
 from musegen.generation.plan import Item, Plan
 from musegen.generation.stage import PipelineStage, ready
+from musegen.generation.start import Start
 from musegen.models.oobleck import OobleckAutoencoder
 
 CHUNK_FRAMES = 128
@@ -95,11 +96,17 @@ class Chain:
             stage.condition({"caption": [item.prompt], "embedding": embedding[None].clone(), **length})
             for item, embedding in zip(items, embeddings, strict=True)
         ]
-        channels, frames = stage.model.network.shape
-        if self.variable_length:
-            frames = self.vae.frames(self.samples(plan.seconds))
-        seeds = [item.seed for item in items]
-        return stage.sample(conditions, seeds, plan.stable_audio_muq, shape=(channels, frames), progress=progress)
+        shape = stage.model.network.shape[0], self.frames(plan.seconds)
+        start = None if plan.start is None else fitted(plan.start, shape)
+        return stage.sample(
+            conditions,
+            [item.seed for item in items],
+            plan.stable_audio_muq,
+            shape=shape,
+            start=start,
+            start_time=0.0 if plan.start is None else plan.start.time,
+            progress=progress,
+        )
 
     @torch.inference_mode()
     def decode(self, latents: Tensor, samples: int) -> Tensor:
@@ -114,6 +121,11 @@ class Chain:
             own = item[..., :frames].to(self.device, torch.float32, copy=True)
             heard.append(self.vae.decode_chunked(own, CHUNK_FRAMES)[..., :samples])
         return torch.cat(heard).float().cpu()
+
+    def frames(self, seconds: float) -> int:
+        """Frames of latents that are sampled for a clip of so many seconds."""
+        whole = self.stable_audio_muq.model.network.shape[-1]
+        return self.vae.frames(self.samples(seconds)) if self.variable_length else whole
 
     def samples(self, seconds: float) -> int:
         """Samples of so many seconds, at least one."""
@@ -139,6 +151,9 @@ class Chain:
         else:
             stage1 = self.text2muq.fingerprint(plan.text2muq)
         request = {"prompt": item.prompt, "negative": plan.negative, "seed": item.seed, "seconds": plan.seconds}
+        if plan.start is not None:
+            request["start"] = hash_tensor(plan.start.latents)
+            request["strength"] = plan.start.strength
         return {
             **machine(self.device),
             "request": request,
@@ -146,6 +161,17 @@ class Chain:
             "stable_audio_muq": {**self.stable_audio_muq.fingerprint(plan.stable_audio_muq), "frames": frames},
             "vae": self.vae_identity,
         }
+
+
+def fitted(start: Start, shape: tuple[int, int]) -> Tensor:
+    """What to start from as a batch of one, ``[1, channels, frames]``, float32.
+
+    Raises:
+        ValueError: if it was made by another codec, or for another length.
+    """
+    if tuple(start.latents.shape) != shape:
+        raise ValueError(f"start: expected latents {list(shape)}, got {list(start.latents.shape)}")
+    return start.latents[None].float()
 
 
 def _part(progress: Progress, name: str, before: int, here: int, items: int) -> Callable[[int, int], None]:

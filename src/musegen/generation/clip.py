@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from torch import Tensor
 
 from musegen.audio import FORMATS, encode_audio, peak_gain
 from musegen.checkpoints import read_json
 from musegen.files import write_whole
 from musegen.fingerprint import hash_bytes, hash_tensor
+from musegen.generation.packing import pack
 
 VERSION = 1
 FIELDS = {
@@ -129,16 +127,3 @@ def read_clip(path: str | Path) -> dict[str, Any]:
         if not isinstance(described.get(name), kind):
             raise ValueError(f"{path}: {name}: expected {kind.__name__}, got {type(described.get(name)).__name__}")
     return described
-
-
-def pack(embedding: Tensor) -> str:
-    """An embedding as text: base64 of little-endian float32."""
-    return base64.b64encode(embedding.detach().cpu().numpy().astype("<f4").tobytes()).decode()
-
-
-def unpack(text: str) -> Tensor:
-    """The inverse of `pack`."""
-    try:
-        return torch.from_numpy(np.frombuffer(base64.b64decode(text), "<f4").astype(np.float32))
-    except ValueError as error:
-        raise ValueError(f"embedding: expected base64 of float32: {error}") from None

@@ -7,9 +7,13 @@ import math
 import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypedDict, TypeVar
 
+from torch import Tensor
+
 from musegen.flow.settings import GuidanceChoice, SamplerChoice, SamplingSettings
+from musegen.generation.start import Start
 
 T = TypeVar("T")
 
@@ -34,13 +38,16 @@ class Stage2Options(TypedDict, total=False):
     """How audio is sampled from embeddings; what is left out, or None, is the pipeline's own choice.
 
     ``seconds`` is the length, by default the longest that the model makes; ``steps``, ``guidance`` and ``sampler`` are
-    as in `Stage1Options`.
+    as in `Stage1Options`. ``start`` is music to begin with in place of noise: an audio file, or audio ``[channels,
+    samples]`` at the pipeline's rate; ``strength`` is how much of it is made anew, between 0 and 1, by default 0.7.
     """
 
     seconds: float | None
     steps: int | None
     guidance: GuidanceChoice | None
     sampler: SamplerChoice | None
+    start: Start | str | Path | Tensor | None
+    strength: float | None
 
 
 class Options(Stage1Options, Stage2Options, total=False):
@@ -64,12 +71,14 @@ class Plan:
         negative: what stage 1 moves away from; None for no text.
         text2muq: how stage 1 is sampled; None where embeddings are given.
         stable_audio_muq: how stage 2 is sampled.
+        start: what stage 2 begins with; None for noise alone.
     """
 
     seconds: float
     negative: str | None
     text2muq: SamplingSettings | None
     stable_audio_muq: SamplingSettings
+    start: Start | None = None
 
     def recipe(self) -> dict[str, Any]:
         """JSON-able, as the JSON beside a clip has it."""
@@ -78,6 +87,7 @@ class Plan:
             "negative": self.negative,
             "text2muq": None if self.text2muq is None else self.text2muq.recipe(),
             "stable_audio_muq": self.stable_audio_muq.recipe(),
+            **({} if self.start is None else {"start": self.start.recipe()}),
         }
 
 
@@ -98,6 +108,7 @@ def options_of(settings: Mapping[str, Any]) -> Options:
             sampler=stage2["sampler"],
             steps=stage2["steps"],
             guidance=stage2["guidance"],
+            start=Start.from_recipe(settings["start"]) if "start" in settings else None,
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"settings: expected those of a clip, got none for {error}") from None

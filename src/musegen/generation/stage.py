@@ -76,6 +76,8 @@ class PipelineStage:
         *,
         unconditional: Condition | None = None,
         shape: Sequence[int] | None = None,
+        start: Tensor | None = None,
+        start_time: float = 0.0,
         progress: Callable[[int, int], None] | None = None,
     ) -> Tensor:
         """Sample one item for each condition of one item; see `FlowModel.sample`.
@@ -86,6 +88,8 @@ class PipelineStage:
             settings: how to sample.
             unconditional: what guidance moves away from, of one item; by default the network's null.
             shape: of one item; by default as it was trained.
+            start: data to start from, ``[1, *shape]``; None for noise alone.
+            start_time: how much of it stays.
             progress: told how much is done.
 
         Returns:
@@ -100,6 +104,8 @@ class PipelineStage:
             unconditional=unconditional,
             lane=self.lane,
             shape=None if shape is None else tuple(shape),
+            start=start,
+            start_time=start_time,
             progress=progress,
         )
         return sampled.float().cpu()
