@@ -220,6 +220,16 @@ def test_a_checkpoint_of_another_model(refused: Refused, place: Path) -> None:
     assert "cut.ckpt: expected a checkpoint, got a truncated" in refused("fit", "-c", yaml(), "--ckpt_path", cut)
 
 
+@pytest.mark.parametrize("name", ["last", "best"])
+def test_a_checkpoint_that_only_training_finds(refused: Refused, name: str) -> None:
+    assert f"expected a file, got '{name}'" in refused("validate", "-c", yaml(), "--ckpt_path", name)
+
+
+def test_untrained_weights_are_said(place: Path) -> None:
+    with pytest.warns(UserWarning, match="the weights are random"):
+        main(["validate", "-c", yaml()])
+
+
 def predict(**sections: Any) -> str:
     data = spec("musegen.data.prompts.PromptData", **{"prompts": "file", **sections.pop("prompts", {})})
     return yaml(**{"data": data, "trainer": TRAINER, **sections})

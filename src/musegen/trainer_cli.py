@@ -10,6 +10,7 @@ import lightning.pytorch as L
 import torch
 import yaml
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.utilities import rank_zero_warn
 
 from musegen.arguments import OneLineErrors
 from musegen.stages.resume import Shapes, check_fits, read_shapes
@@ -76,6 +77,8 @@ class TrainerCLI(LightningCLI):
         """Look at the checkpoint, in place of reading hyperparameters from it: musegen's stages keep none there."""
         command = self.config.get("subcommand")
         named = self.config[command].get("ckpt_path") if command else None
+        if named in ("best", "last") and command != "fit":
+            raise ValueError(f"ckpt_path: expected a file, got {named!r}, which only the run that trains can find")
         if named is None or named in ("best", "last", "hpc") or ":" in str(named) or Path(named).is_dir():
             return
         self.checkpoint = Path(named), read_shapes(Path(named))
@@ -97,8 +100,16 @@ class TrainerCLI(LightningCLI):
         if self.checkpoint is not None:
             path, shapes = self.checkpoint
             check_fits(self.model, shapes, path)
+        elif self._is_untrained():
+            rank_zero_warn(
+                "no --ckpt_path and no pretrained: the weights are random, and so will be what comes of them"
+            )
         if isinstance(self.datamodule, Checked):
             self.datamodule.check(self.subcommand, self.trainer.world_size)
+
+    def _is_untrained(self) -> bool:
+        named = self._get(self.config, "ckpt_path")
+        return self.subcommand != "fit" and named is None and getattr(self.model, "pretrained", None) is None
 
 
 def expand_parts(arguments: list[str]) -> list[str]:
