@@ -15,6 +15,7 @@ from little_shards import MADE_BY, little_sample
 from musegen.conditioning.caption import CaptionConditioner
 from musegen.data.items import ItemMaker, collate
 from musegen.data.module import ShardData
+from musegen.data.pairs import PairReader
 from musegen.data.random_access import ShardFolder
 from musegen.data.sample import Sample
 from musegen.data.shard_reader import DamagedShardError
@@ -85,7 +86,7 @@ def test_the_model_gets_from_shards_what_its_encoder_makes(folder: Path, workers
 
 def test_only_the_drawn_caption_is_read(folder: Path) -> None:
     content = bytearray((folder / "00000.tar").read_bytes())
-    table = ShardFolder(folder, ["text"])._shards[0].table
+    table = ShardFolder(folder, ["text"]).shards[0].table
     begin, size, _ = table.places(0)["text.1.npy"]
     content[begin + size - 1] ^= 1
     (folder / "00000.tar").write_bytes(content)
@@ -96,6 +97,43 @@ def test_only_the_drawn_caption_is_read(folder: Path) -> None:
             sample.text_of(1)
     with pytest.raises(DamagedShardError, match=r"piece-000.text.1.npy"):
         shards[0]
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_pairs_are_read_at_once_as_one_by_one(folder: Path, workers: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def epochs() -> list[dict[str, object]]:
+        data = ShardData(
+            train=[str(folder)], fields=["text", "embedding"], batch_size=4, num_workers=workers, weights=[1.5], seed=3
+        )
+        loader = data.train_dataloader()
+        found = [batch for _ in range(3) for batch in loader]
+        data.teardown("fit")
+        return found
+
+    at_once = epochs()
+    monkeypatch.setattr(PairReader, "can", staticmethod(lambda make: False))
+    one_by_one = epochs()
+    assert len(at_once) == len(one_by_one) == 9
+    for one, other in zip(at_once, one_by_one, strict=True):
+        assert one.keys() == other.keys() == {"key", "seed", "embedding", "text_states", "text_mask"}
+        for name, value in one.items():
+            assert value == other[name] if name == "key" else torch.equal(value, other[name]), name  # type: ignore
+            assert name == "key" or value.dtype == other[name].dtype  # type: ignore
+
+
+def test_damage_among_pairs(folder: Path) -> None:
+    content = bytearray((folder / "00001.tar").read_bytes())
+    begin, size, _ = ShardFolder(folder).shards[1].table.places(2)["embedding.npy"]
+    for byte in (begin + size - 1, begin + 70):  # of the numbers, of the header
+        content[byte] ^= 1
+        (folder / "00001.tar").write_bytes(content)
+        data = {"train": [str(folder)], "fields": ["text", "embedding"], "batch_size": 5}
+        with pytest.raises(ValueError, match=r"00001.tar: damaged: piece-006.embedding.npy is not what was written"):
+            list(ShardData(**data).train_dataloader())  # type: ignore[arg-type]
+        with pytest.warns(UserWarning, match="skipped a sample"):
+            batches = list(ShardData(**data, on_damage="skip").train_dataloader())  # type: ignore[arg-type]
+        assert [len(batch["key"]) for batch in batches] == [5, 5]
+        assert all("piece-006" not in batch["key"] for batch in batches)
 
 
 def test_states_of_another_encoder_are_refused() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zlib
 from functools import lru_cache
 
 import numpy as np
@@ -31,6 +32,15 @@ def load_npy(content: bytes) -> np.ndarray:
     if len(content) != end + count * dtype.itemsize:
         raise ValueError(f"expected {end + count * dtype.itemsize} bytes, got {len(content)}")
     return np.frombuffer(content, dtype, count, end).reshape(shape)
+
+
+@lru_cache(maxsize=4096)
+def header_of(dtype: np.dtype, shape: tuple[int, ...]) -> tuple[int, int]:
+    """Length and CRC-32 of the header that `save_npy` writes for such an array."""
+    buffer = io.BytesIO()
+    described = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(buffer, described)
+    return buffer.tell(), zlib.crc32(buffer.getvalue())
 
 
 @lru_cache(maxsize=4096)

@@ -53,18 +53,23 @@ def embedding_of(embedding: np.ndarray, windows: Any = None, begin: float = 0.0,
     Returns:
         ``[dim]``, float32, of unit length.
     """
-    vectors = embedding.astype(np.float64)
-    weights = None  # all count the same
-    if end is not None and len(vectors) > 1:
+    weights = None
+    if end is not None and len(embedding) > 1:
         times = np.asarray(windows, dtype=np.float64)
         met = np.minimum(times[:, 1], end) - np.maximum(times[:, 0], begin)
         shares = np.clip(met, 0.0, None) / (times[:, 1] - times[:, 0])
-        weights = shares if shares.any() else np.eye(len(vectors))[np.argmax(met)]
+        weights = shares if shares.any() else np.eye(len(embedding))[np.argmax(met)]
+    return torch.from_numpy(mean_direction(embedding, weights).astype(np.float32))
+
+
+def mean_direction(vectors: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+    """The normalised mean ``[dim]`` of unit vectors ``[windows, dim]``, float64; without weights all count the same."""
+    vectors = vectors.astype(np.float64)
     mean = np.add.reduce(vectors) if weights is None else weights @ vectors
     length = math.sqrt(mean @ mean)
     if length < 1e-6:  # windows that cancel have no direction in common
-        mean, length = vectors[0 if weights is None else np.argmax(weights)], 1.0
-    return torch.from_numpy((mean / length).astype(np.float32))
+        return vectors[0 if weights is None else np.argmax(weights)]
+    return mean / length
 
 
 def read_crop(flac: bytes, samples: int, seed: int | None, sample_rate: int, at: float | None = None) -> Any:

@@ -51,7 +51,7 @@ class ItemMaker:
             ValueError: naming the sample, if it lacks what the item should hold; `DamagedShardError` if its shard is
                 damaged.
         """
-        seed = self._seed(sample, epoch, repeat)
+        seed = self.seed_of(sample.key, epoch, repeat) if self.training else self._lasting_seed(sample)
         item: dict[str, Any] = {"key": sample.key, "seed": seed}
         choice = seed if self.training else None
         begin, end = 0.0, None
@@ -65,9 +65,9 @@ class ItemMaker:
                 item["embedding"] = embedding_of(_there(sample, "embedding"), windows, begin, end)
             if "caption" in self.fields:
                 captions = _there(sample, "captions")
-                item["caption"] = captions[_drawn(choice, len(captions))]
+                item["caption"] = captions[drawn_caption(choice, len(captions))]
             if "text" in self.fields:
-                item["text"] = sample.text_of(_drawn(choice, sample.texts))
+                item["text"] = sample.text_of(drawn_caption(choice, sample.texts))
         except DamagedShardError:
             raise
         except (ValueError, KeyError, TypeError) as error:
@@ -75,11 +75,13 @@ class ItemMaker:
             raise ValueError(f"sample {sample.key!r}: {reason}") from None
         return item
 
-    def _seed(self, sample: Sample | StoredSample, epoch: int, repeat: int) -> int:
-        if not self.training:
-            # a predicted sample goes on with the seed it was drawn with
-            return int(sample.facts.get("seed", hash_seed(self.seed, 0, sample.key)))
-        return hash_seed(self.seed, epoch, sample.key, *([repeat] if repeat else []))
+    def seed_of(self, key: str, epoch: int, repeat: int = 0) -> int:
+        """Where all randomness of an item in training comes from."""
+        return hash_seed(self.seed, epoch, key, *([repeat] if repeat else []))
+
+    def _lasting_seed(self, sample: Sample | StoredSample) -> int:
+        """Of an item that is no matter of chance; a predicted sample goes on with the seed it was drawn with."""
+        return int(sample.facts.get("seed", self.seed_of(sample.key, 0)))
 
     def _latents(self, item: dict[str, Any], sample: Sample | StoredSample, choice: int | None) -> tuple[float, float]:
         latents = _there(sample, "latents")
@@ -103,7 +105,7 @@ class ItemMaker:
         return begin, end
 
 
-def _drawn(choice: int | None, count: int) -> int:
+def drawn_caption(choice: int | None, count: int) -> int:
     """Which of so many captions an item has; the same of its texts and of their states."""
     return hash_seed(choice, "caption") % count if choice is not None and count > 1 else 0
 
@@ -144,13 +146,17 @@ def collate(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def _padded(items: Sequence[dict[str, Any]]) -> tuple[torch.Tensor, torch.Tensor]:
     texts: list[np.ndarray] = [item["text"] for item in items]
-    dim, longest = texts[0].shape[1], max(map(len, texts))
-    states = np.empty((len(texts), longest, dim), texts[0].dtype)
+    dim, lengths = texts[0].shape[1], [len(text) for text in texts]
+    states = np.empty((len(texts), max(lengths), dim), texts[0].dtype)
     for row, text, item in zip(states, texts, items, strict=True):
         if text.shape[1] != dim:
             widths = f"{dim} of {items[0]['key']!r}, {text.shape[1]} of {item['key']!r}"
             raise ValueError(f"expected text states of one width in a batch, got {widths}")
         row[: len(text)] = text
         row[len(text) :] = 0
-    lengths = torch.tensor([len(text) for text in texts])
-    return torch.from_numpy(states), torch.arange(longest) < lengths[:, None]
+    return torch.from_numpy(states), real_tokens(lengths)
+
+
+def real_tokens(lengths: Sequence[int]) -> torch.Tensor:
+    """A mask ``[batch, tokens]``, True for as many tokens as each text has."""
+    return torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]

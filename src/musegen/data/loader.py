@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, Literal
@@ -18,6 +19,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from musegen.data.items import ItemMaker, collate
 from musegen.data.order import OrderedBatches, Place, TrainingBatches
+from musegen.data.pairs import PairReader
 from musegen.data.random_access import ShardFolder
 from musegen.data.shard_reader import DamagedShardError
 from musegen.data.stored_sample import StoredSample
@@ -50,6 +52,7 @@ class Items(Dataset[dict[str, Any]]):
         self.folders, self.make, self.on_damage = list(folders), make, on_damage
         self._begins = [0, *accumulate(len(folder) for folder in folders)]
         self._warned: set[str] = set()
+        self._pairs = PairReader(self.folders, make) if PairReader.can(make) else None
 
     def __len__(self) -> int:
         return self._begins[-1]
@@ -68,10 +71,13 @@ class Items(Dataset[dict[str, Any]]):
                 position = hash_seed(self.make.seed, "instead", epoch, place[1], attempt) % len(self)
         raise DamagedShardError(f"on_damage: {ATTEMPTS} damaged samples in a row are too many to skip")
 
-    def __getitems__(self, places: list[Place]) -> list[dict[str, Any]] | Failure:
+    def __getitems__(self, places: list[Place]) -> dict[str, Any] | Failure:
         """Read a batch, or say why not."""
         try:
-            return [self[place] for place in places]
+            if self._pairs is not None:
+                with suppress(ValueError, OSError):  # what is wrong is found below, and dealt with as was asked
+                    return self._pairs.read(places)
+            return collate([self[place] for place in places])
         except (ValueError, OSError) as error:
             return Failure(str(error))
 
@@ -110,7 +116,7 @@ class Loader:
         self._loader: DataLoader[dict[str, Any]] = DataLoader(
             items,
             batch_sampler=batches,  # type: ignore[arg-type]
-            collate_fn=_collate,
+            collate_fn=_as_it_is,
             num_workers=num_workers,
             persistent_workers=num_workers > 0,
             prefetch_factor=4 if num_workers else None,
@@ -164,10 +170,6 @@ class Loader:
             self.epoch, self.position = self.epoch + 1, 0
 
 
-def _collate(items: list[dict[str, Any]] | Failure) -> dict[str, Any] | Failure:
-    if isinstance(items, Failure):
-        return items
-    try:
-        return collate(items)
-    except ValueError as error:
-        return Failure(str(error))
+def _as_it_is(batch: Any) -> Any:
+    """What `Items` gives is a batch already."""
+    return batch

@@ -40,10 +40,10 @@ class ShardFolder:
             held = ", ".join(self.index.fields) or "nothing that can be read"
             raise ValueError(f"{folder}: expected shards with {', '.join(lacking)}, got shards with {held}")
         self.fields = frozenset(wanted - {"caption"})
-        self._shards = [ShardFile(self.folder / shard.name, shard) for shard in self.index.shards]
+        self.shards = [ShardFile(self.folder / shard.name, shard) for shard in self.index.shards]
         self._ends = list(accumulate(shard.samples for shard in self.index.shards))
         if check:
-            for shard in self._shards:
+            for shard in self.shards:
                 check_present(shard.path, shard.entry)
 
     def __len__(self) -> int:
@@ -65,4 +65,4 @@ class ShardFolder:
             DamagedShardError: naming the shard, if its table is damaged or missing.
         """
         number = bisect_right(self._ends, position)
-        return StoredSample(self._shards[number], position - (self._ends[number - 1] if number else 0))
+        return StoredSample(self.shards[number], position - (self._ends[number - 1] if number else 0))
