@@ -62,7 +62,7 @@ class Items(Dataset[dict[str, Any]]):
         epoch, position, repeat = place
         for attempt in range(ATTEMPTS):
             try:
-                with self._open(position) as sample:
+                with self.open(position) as sample:
                     return self.make(sample, epoch, repeat)
             except DamagedShardError as error:
                 if self.on_damage == "stop":
@@ -81,7 +81,8 @@ class Items(Dataset[dict[str, Any]]):
         except (ValueError, OSError) as error:
             return Failure(str(error))
 
-    def _open(self, position: int) -> StoredSample:
+    def open(self, position: int) -> StoredSample:
+        """A sample that reads what it is asked for; to be used in a ``with``."""
         number = bisect_right(self._begins, position) - 1
         return self.folders[number].open(position - self._begins[number])
 
@@ -140,6 +141,12 @@ class Loader:
                 raise ValueError(batch.message)
             self.position += 1
             yield batch
+
+    @property
+    def workers(self) -> list[int]:
+        """Process numbers of the workers that run now."""
+        running = getattr(self._loader._iterator, "_workers", [])
+        return [worker.pid for worker in running]
 
     def close(self) -> None:
         """End the worker processes; another epoch would begin new ones.

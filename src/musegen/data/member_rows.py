@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import zlib
+from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
@@ -55,20 +56,21 @@ class MemberRows:
         """How many rows a member of so many bytes has."""
         return (size - self.header) // self.row
 
-    def read(self, descriptor: int, begin: int, size: int, crc: int, target: memoryview) -> None:
+    def read(self, descriptor: int, place: Sequence[int], target: np.ndarray, trusted: bool = False) -> None:
         """Read a member's rows.
 
         Args:
             descriptor: of the tar.
-            begin: the member's first byte.
-            size: of the member.
-            crc: of the member.
-            target: bytes to fill.
+            place: the member's first byte, its size and its CRC-32.
+            target: ``[rows, dim]``, in one piece, to be filled.
+            trusted: the member was compared with its CRC-32 before.
 
         Raises:
             ValueError: if the member is damaged, or unlike the others.
         """
-        header, checksum = header_of(self.kind, (self.count(size), self.dim))
-        got = os.preadv(descriptor, [target], begin + header)
-        if got != size - header or zlib.crc32(target, checksum) != crc:
+        begin, size, crc = place
+        header, checksum = header_of(self.kind, target.shape)
+        content = target.reshape(-1).view(np.uint8).data
+        got = os.preadv(descriptor, [content], begin + header)
+        if got != size - header or not (trusted or zlib.crc32(content, checksum) == crc):
             raise ValueError("damaged, or unlike the others")

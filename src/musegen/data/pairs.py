@@ -30,6 +30,8 @@ from musegen.data.shard_table import SIZE
 class PairReader:
     """Reads batches of whole pieces' embeddings and text states: those that an `ItemMaker` makes one by one.
 
+    A member is compared with its CRC-32 when this process reads it first.
+
     Args:
         folders: their positions follow each other.
         make: says which seed and which caption an item has.
@@ -53,34 +55,16 @@ class PairReader:
             ValueError: if it cannot be read this way: something is damaged, missing, or unlike the rest.
             OSError: likewise.
         """
-        keys, seeds, where = [], [], []
+        keys, seeds, wanted = [], [], []
         for row, (epoch, position, repeat) in enumerate(places):
             number = bisect_right(self._ends, position)
             shard = self._shards[number]
             sample = position - self._ends[number] + shard.shard.entry.samples
             keys.append(shard.keys[sample])
             seeds.append(self._make.seed_of(keys[-1], epoch, repeat))
-            where.append((number, sample, drawn_caption(seeds[-1], shard.captions[sample]), row))
-        where.sort()
-        text, embedding = self._rows or self._look(self._shards[where[0][0]].shard)
-        members = [self._shards[number].texts[sample, caption].tolist() for number, sample, caption, _ in where]
-        states = np.empty((len(places), max(text.count(size) for _, size, _ in members), text.dim), text.kind)
-        vectors = np.empty((len(places), embedding.dim), np.float32)
-        lengths = [0] * len(places)
-        target, stride = states.reshape(-1).view(np.uint8).data, states[0].nbytes
-        member = iter(members)
-        for number, group in groupby(where, itemgetter(0)):
-            shard = self._shards[number]
-            descriptor = shard.shard.open()
-            try:
-                for _, sample, _, row in group:
-                    begin, size, crc = next(member)
-                    lengths[row] = count = text.count(size)
-                    text.read(descriptor, begin, size, crc, target[row * stride : row * stride + count * text.row])
-                    states[row, count:] = 0
-                    vectors[row] = _direction(embedding, descriptor, *shard.embeddings[sample].tolist())
-            finally:
-                os.close(descriptor)
+            wanted.append((number, sample, drawn_caption(seeds[-1], shard.captions[sample]), row))
+        wanted.sort()
+        states, lengths, vectors = self._gather(wanted)
         return {
             "key": keys,
             "seed": torch.tensor(seeds, dtype=torch.int64),
@@ -89,6 +73,32 @@ class PairReader:
             "text_mask": real_tokens(lengths),
         }
 
+    def _gather(self, wanted: list[tuple[int, int, int, int]]) -> tuple[np.ndarray, list[int], np.ndarray]:
+        """States, their lengths and vectors of shard, sample, caption and row each, sorted."""
+        text, embedding = self._rows or self._look(self._shards[wanted[0][0]].shard)
+        sizes = [int(self._shards[number].texts[sample, caption, SIZE]) for number, sample, caption, _ in wanted]
+        states = np.empty((len(wanted), text.count(max(sizes)), text.dim), text.kind)
+        vectors = np.empty((len(wanted), embedding.dim), np.float32)
+        lengths = [0] * len(wanted)
+        for number, group in groupby(wanted, itemgetter(0)):
+            shard = self._shards[number]
+            descriptor = shard.shard.open()
+            try:
+                for _, sample, caption, row in group:
+                    place = shard.texts[sample, caption].tolist()
+                    lengths[row] = count = text.count(place[SIZE])
+                    text.read(descriptor, place, states[row, :count], shard.seen_texts[sample, caption])
+                    states[row, count:] = 0
+                    shard.seen_texts[sample, caption] = True
+                    place = shard.embeddings[sample].tolist()
+                    windows = np.empty((embedding.count(place[SIZE]), embedding.dim), embedding.kind)
+                    embedding.read(descriptor, place, windows, shard.seen_embeddings[sample])
+                    vectors[row] = mean_direction(windows)
+                    shard.seen_embeddings[sample] = True
+            finally:
+                os.close(descriptor)
+        return states, lengths, vectors
+
     def _look(self, shard: ShardFile) -> tuple[MemberRows, MemberRows]:
         """What the members of all shards should be like: those of one of them."""
         self._rows = MemberRows.like(shard, "text.0.npy"), MemberRows.like(shard, FIELDS["embedding"])
@@ -96,7 +106,7 @@ class PairReader:
 
 
 class _Places:
-    """Where the pairs of a shard lie, looked up when they are needed first.
+    """Where the pairs of a shard lie, looked up when they are needed first, and which of them were compared.
 
     Args:
         shard: which one.
@@ -126,14 +136,17 @@ class _Places:
         """How many captions each sample has."""
         return (self.texts[:, :, SIZE] >= 0).sum(1).tolist()
 
+    @cached_property
+    def seen_embeddings(self) -> np.ndarray:
+        """Which embeddings were compared with their checksum, ``[samples]``."""
+        return np.zeros(len(self.keys), dtype=bool)
+
+    @cached_property
+    def seen_texts(self) -> np.ndarray:
+        """Which text states were, ``[samples, captions]``."""
+        return np.zeros(self.texts.shape[:2], dtype=bool)
+
     def _column(self, suffix: str) -> np.ndarray:
         if suffix not in self.shard.table.members:
             raise ValueError(f"{self.shard.path}: expected {suffix} among its members, got none")
         return self.shard.table.members[suffix]
-
-
-def _direction(rows: MemberRows, descriptor: int, begin: int, size: int, crc: int) -> np.ndarray:
-    """What an embedding says of a whole piece."""
-    windows = np.empty((rows.count(size), rows.dim), rows.kind)
-    rows.read(descriptor, begin, size, crc, windows.reshape(-1).view(np.uint8).data)
-    return mean_direction(windows)

@@ -72,13 +72,16 @@ class StoredSample:
         text = [self.text_of(number) for number in range(max(1, self.texts))] if "text" in fields else None
         return Sample(self.key, self.facts, text=text, **arrays)
 
+    def content(self, suffix: str) -> bytes | None:
+        """The bytes of a member, which are what was written; None if there is no such member."""
+        if suffix not in self._places:
+            return None
+        if self._descriptor is None:
+            self._descriptor = self._shard.open()
+        return self._shard.read(self._descriptor, f"{self.key}.{suffix}", *self._places[suffix])
+
     def _read(self, suffix: str) -> Any:
-        name = f"{self.key}.{suffix}"
-        content = None
-        if suffix in self._places:
-            if self._descriptor is None:
-                self._descriptor = self._shard.open()
-            content = self._shard.read(self._descriptor, name, *self._places[suffix])
+        content = self.content(suffix)
         try:
             return decode(self.key, suffix, content, self._places)
         except ValueError as error:
