@@ -69,8 +69,23 @@ def call(function: Callable[..., Any], arguments: list[str], prog: str) -> Any:
         parser.add_argument(name, nargs="*", type=str, help=_help(function, name))
     parser.add_function_arguments(function, as_positional=True, skip=set(wordy), sub_configs=True, fail_untyped=True)
     arguments = [re.sub(r"^--[a-z0-9-]+", lambda name: "--" + name[0][2:].replace("-", "_"), one) for one in arguments]
+    arguments = _gather(arguments, {f"--{name}" for name, hint in hints.items() if typing.get_origin(hint) is list})
     chosen = parser.instantiate_classes(parser.parse_args(arguments))
     return function(**{name: chosen[name] for name in inspect.signature(function).parameters})
+
+
+def _gather(arguments: list[str], lists: set[str]) -> list[str]:
+    """Make one list of the words after an option that takes several: ``--sizes 1 2`` is ``--sizes [1, 2]``."""
+    gathered: list[str] = []
+    while arguments:
+        first, *arguments = arguments
+        gathered.append(first)
+        if first in lists:
+            count = next((place for place, word in enumerate(arguments) if word.startswith("--")), len(arguments))
+            words, arguments = arguments[:count], arguments[count:]
+            plain = not (count == 1 and words[0].startswith("["))
+            gathered += [f"[{', '.join(words)}]"] if plain and words else words
+    return gathered
 
 
 def _help(function: Callable[..., Any], name: str) -> str | None:
