@@ -15,9 +15,10 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 
 from little_shards import DIM
 from musegen.data.module import ShardData
+from musegen.stages.resumable import ResumableStage
 
 
-class Witness(L.LightningModule):
+class Witness(ResumableStage):
     """A linear model that notes the keys of every batch. Its buffer makes DDP's processes meet in validation too."""
 
     def __init__(self) -> None:
@@ -47,10 +48,17 @@ class Witness(L.LightningModule):
 
 
 class SaveEverywhere(ModelCheckpoint):
-    """A checkpoint after every step, and one at the end of every validation."""
+    """A checkpoint after every step, after every batch, and at the end of every validation."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, "{step}", every_n_train_steps=1, save_top_k=-1)
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
+        number = len(pl_module.seen["train"])  # type: ignore[arg-type]
+        trainer.save_checkpoint(Path(str(self.dirpath)) / f"batch={number}.ckpt")
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if not trainer.sanity_checking:
@@ -58,7 +66,12 @@ class SaveEverywhere(ModelCheckpoint):
 
 
 def run(
-    what: str, data: ShardData, folder: Path | None = None, resume: Path | None = None, **arguments: Any
+    what: str,
+    data: ShardData,
+    folder: Path | None = None,
+    resume: Path | None = None,
+    quiet: bool = True,
+    **arguments: Any,
 ) -> Witness:
     """Fit, validate or predict, and give the witness."""
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
@@ -75,7 +88,7 @@ def run(
     }
     module = Witness()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("ignore" if quiet else "default")
         callbacks: list[L.Callback] = [] if folder is None else [SaveEverywhere(folder)]
         trainer = L.Trainer(**chosen, enable_checkpointing=folder is not None, callbacks=callbacks)
         if what == "fit":

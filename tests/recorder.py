@@ -17,11 +17,12 @@ class Recorder(L.Callback):
     Args:
         folder: where the files go.
         kill_at: end the process without warning before this batch, counted over all epochs.
+        save_at: save ``saved.ckpt`` when so many batches are over, wherever that is.
     """
 
-    def __init__(self, folder: str, kill_at: int | None = None) -> None:
+    def __init__(self, folder: str, kill_at: int | None = None, save_at: int | None = None) -> None:
         self.folder = Path(folder)
-        self.kill_at = kill_at
+        self.kill_at, self.save_at = kill_at, save_at
         self.batches: list[tuple[int, list[str], float]] = []
         self.validations: list[list[str]] = []
 
@@ -37,6 +38,8 @@ class Recorder(L.Callback):
     ) -> None:
         """Note a batch."""
         self.batches.append((trainer.current_epoch, batch["key"], float(outputs["loss"])))
+        if len(self.batches) == self.save_at:
+            trainer.save_checkpoint(self.folder / "saved.ckpt")
 
     def on_validation_batch_end(
         self,

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from little_shards import little_folder
+from musegen.data.module import ShardData
 from runs import CPU, Ended, command, config, forked, free_port, spec, stage_1, stage_2
 
 ITEMS, HELD_OUT = 22, 7
@@ -175,32 +176,63 @@ def test_torchrun_starts_the_processes_as_well(shards: Path, tmp_path: Path) -> 
     assert identical(zero["weights"], one["weights"])
 
 
+def test_the_end_of_an_epoch_may_change_the_number_of_processes(pair: Path, shards: Path, tmp_path: Path) -> None:
+    yaml = experiment(shards, tmp_path, every=3, max_epochs=EPOCHS + 1)
+    arguments = ["fit", "-c", yaml, "--data.init_args.batch_size", "8", "--ckpt_path", f"{pair}/last.ckpt"]
+    alone = forked(*arguments, folder=tmp_path / "cwd")
+    assert alone.status == [0], alone.printed
+    assert "the next epoch has processes 1, not 2" in alone.printed
+    loader = ShardData(train=[f"{shards}/train"], fields=["embedding"], batch_size=8).train_dataloader()
+    for _ in range(EPOCHS):
+        list(loader)
+    assert [(epoch, keys) for epoch, keys, _ in record(tmp_path)["batches"]] == [
+        (EPOCHS, batch["key"]) for batch in loader
+    ]
+
+
 # --- exact resuming
 
 
+def gathering(shards: Path, out: Path, processes: int) -> list[str]:
+    """Arguments of a run with everything random that gathers the gradients of two batches for a step."""
+    yaml = experiment(shards, out, every=2, accumulate_grad_batches=2)
+    return ["fit", "-c", yaml, *(TWO if processes == 2 else ()), "--data.init_args.batch_size", str(4 // processes)]
+
+
 @pytest.fixture(scope="module")
-def undisturbed(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("undisturbed")
-    ended = forked("fit", "-c", experiment(shards, out, every=2, accumulate_grad_batches=2), folder=out / "cwd")
-    assert ended.status == [0], ended.printed
-    return out
+def undisturbed(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
+    """By the number of processes."""
+    outs = {}
+    for processes in (1, 2):
+        outs[processes] = out = tmp_path_factory.mktemp("undisturbed")
+        ended = forked(*gathering(shards, out, processes), folder=out / "cwd", processes=processes)
+        assert ended.status == [0] * processes, ended.printed
+    return outs
 
 
-@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize(
+    ("processes", "workers", "checkpoint"),
+    [(1, 0, "last"), (1, 2, "saved"), (2, 0, "saved"), (2, 2, "last")],
+)
 def test_a_killed_run_ends_bit_for_bit_like_one_that_was_not(
-    workers: int, undisturbed: Path, shards: Path, tmp_path: Path
+    processes: int, workers: int, checkpoint: str, undisturbed: dict[int, Path], shards: Path, tmp_path: Path
 ) -> None:
-    arguments = [
-        "fit", "-c", experiment(shards, tmp_path, every=2, accumulate_grad_batches=2),
-        "--data.init_args.num_workers", str(workers),
-    ]  # fmt: skip
-    # five batches an epoch are three steps, so the last checkpoint before batch 8 is of step 4: after batch 6 of 15
-    killed = forked(*arguments, "--trainer.callbacks.init_args.kill_at", "8", folder=tmp_path / "cwd")
-    assert killed.status == [-9], killed.printed
-    content = torch.load(tmp_path / "last.ckpt", weights_only=True)
+    arguments = [*gathering(shards, tmp_path, processes), "--data.init_args.num_workers", str(workers)]
+    # five batches an epoch are three steps: killed after batch 8 of 15, when batch 8 has no step yet; `last` is of step
+    # 4, after batch 7, and `saved` of the moment before
+    killed = forked(
+        *arguments, "--trainer.callbacks.init_args.kill_at", "8", "--trainer.callbacks.init_args.save_at", "8",
+        folder=tmp_path / "cwd", processes=processes,
+    )  # fmt: skip
+    assert killed.status == [-9] * processes, killed.printed
+    path = tmp_path / f"{checkpoint}.ckpt"
+    content = torch.load(path, weights_only=True)
     assert (content["epoch"], content["global_step"]) == (1, 4)
-    resumed = forked(*arguments, "--ckpt_path", str(tmp_path / "last.ckpt"), folder=tmp_path / "cwd")
-    assert resumed.status == [0], resumed.printed
-    assert record(tmp_path)["batches"] == record(undisturbed)["batches"][7:]
-    assert identical(record(tmp_path)["weights"], record(undisturbed)["weights"])
-    assert identical(weights(tmp_path / "last.ckpt"), weights(undisturbed / "last.ckpt"))
+    resumed = forked(*arguments, "--ckpt_path", str(path), folder=tmp_path / "cwd", processes=processes)
+    assert resumed.status == [0] * processes, resumed.printed
+    for rank in range(processes):
+        whole, rest = record(undisturbed[processes], rank), record(tmp_path, rank)
+        assert len(whole["batches"]) == 15
+        assert rest["batches"] == whole["batches"][7:]  # epoch, keys and losses
+        assert identical(rest["weights"], whole["weights"])
+    assert identical(weights(tmp_path / "last.ckpt"), weights(undisturbed[processes] / "last.ckpt"))

@@ -50,6 +50,53 @@ def test_resuming_is_exact(shards: Path, whole: tuple[Witness, Path], name: str,
     assert torch.equal(rest.linear.weight, undisturbed.linear.weight)
 
 
+@pytest.fixture(scope="module")
+def accumulating(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Witness, Path]:
+    """Three batches a step or what is left of an epoch, five batches an epoch."""
+    folder = tmp_path_factory.mktemp("accumulating")
+    settings = {"accumulate_grad_batches": 3, "val_check_interval": 2, "limit_train_batches": 5}
+    return run("fit", data(shards, batch_size=2), folder, **settings), folder
+
+
+@pytest.mark.parametrize("name", [*(f"batch={number}" for number in range(1, 10)), "val-step=0", "val-step=3"])
+def test_resuming_is_exact_while_gradients_accumulate(
+    shards: Path, accumulating: tuple[Witness, Path], name: str, tmp_path: Path
+) -> None:
+    undisturbed, folder = accumulating
+    assert len(undisturbed.seen["train"]) == 10
+    settings: dict[str, Any] = {"accumulate_grad_batches": 3, "limit_train_batches": 5, "val_check_interval": 2}
+    # validations are after batches 2, 4, 7 and 9; steps after 3, 5, 8 and 10
+    number = {"val-step=0": 2, "val-step=3": 9}.get(name) or int(name[-1])
+    last_step = max(step for step in (0, 3, 5, 8) if step <= number)
+    rest = run("fit", data(shards, batch_size=2), tmp_path, resume=folder / f"{name}.ckpt", **settings)
+    assert rest.seen["train"] == undisturbed.seen["train"][last_step:]
+    assert torch.equal(rest.linear.weight, undisturbed.linear.weight)
+    again = run("fit", data(shards, batch_size=2), resume=tmp_path / "batch=1.ckpt", **settings)  # cut off again
+    assert torch.equal(again.linear.weight, undisturbed.linear.weight)
+
+
+def test_the_end_of_an_epoch_may_change_batches(shards: Path, whole: tuple[Witness, Path]) -> None:
+    _, folder = whole
+    for name in ("step=3", "batch=3"):
+        with pytest.warns(UserWarning, match="the next epoch has batch_size 2, not 4"):
+            rest = run_loudly(data(shards, batch_size=2), folder / f"{name}.ckpt")
+        assert [len(batch) for batch in rest.seen["train"]] == [2] * 6
+        assert [key for batch in rest.seen["train"] for key in batch] == [
+            key for batch in keys_of_epoch(shards, 1) for key in batch
+        ]
+
+
+def run_loudly(module: ShardData, resume: Path) -> Witness:
+    return run("fit", module, resume=resume, quiet=False)
+
+
+def keys_of_epoch(shards: Path, epoch: int) -> list[list[str]]:
+    loader = data(shards, batch_size=2).train_dataloader()
+    for _ in range(epoch):
+        list(loader)
+    return [batch["key"] for batch in loader]
+
+
 def test_reading_ahead_leaves_no_trace(shards: Path, whole: tuple[Witness, Path]) -> None:
     """Stages look at a loader of their own before training begins."""
     module = data(shards)

@@ -25,6 +25,9 @@ from musegen.data.shard_reader import DamagedShardError
 from musegen.data.stored_sample import StoredSample
 from musegen.flow.noise import hash_seed
 
+DIVIDING = ("processes", "batch_size")
+"""What divides an epoch into batches; from one epoch to the next it may change."""
+
 ATTEMPTS = 100
 """How many samples in a row may be damaged before that is no accident."""
 
@@ -157,24 +160,43 @@ class Loader:
 
     def state_dict(self) -> dict[str, Any]:
         """What resuming needs, and what it must be compared with."""
-        return {"epoch": self.epoch, "position": self.position, "identity": dict(self.identity)}
+        return {
+            "epoch": self.epoch,
+            "position": self.position,
+            "batches": len(self),
+            "identity": dict(self.identity),
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on where a state was taken.
 
+        After the last batch of an epoch the next one may have another number of processes or another batch size.
+
         Raises:
-            ValueError: if the data, its seed, the number of processes or the batch size are not what they were.
+            ValueError: if the data, its seed, or within an epoch the number of processes or the batch size are not what
+                they were.
         """
-        for name, now in self.identity.items():
-            then = state["identity"].get(name)
-            if then != now:
+        over = state["position"] >= state.get("batches", len(self))
+        changed = {name: state["identity"].get(name) for name, now in self.identity.items()}
+        changed = {name: then for name, then in changed.items() if then != self.identity[name]}
+        for name, then in changed.items():
+            if not (over and name in DIVIDING):
                 raise ValueError(
-                    f"cannot go on with this checkpoint's data: expected {name} {then} as it was, got {now} "
-                    "(to start a new run from its weights, convert it and use them as `pretrained`)"
+                    f"cannot go on with this checkpoint's data: expected {name} {then} as it was, "
+                    f"got {self.identity[name]} {self._advice(name)}"
                 )
+        if changed:
+            now = ", ".join(f"{name} {self.identity[name]}, not {then}" for name, then in changed.items())
+            warnings.warn(f"the next epoch has {now}: its batches are others than they would have been", stacklevel=2)
         self.epoch, self.position, self._begun = state["epoch"], state["position"], False
-        if self.position >= len(self):
+        if over:
             self.epoch, self.position = self.epoch + 1, 0
+
+    @staticmethod
+    def _advice(name: str) -> str:
+        if name in DIVIDING:
+            return "(a checkpoint made at the end of an epoch may go on so; this one is of the middle of one)"
+        return "(to start a new run from its weights, convert it and use them as `pretrained`)"
 
 
 def _as_it_is(batch: Any) -> Any:

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from fnmatch import fnmatch
 from typing import Any
 
-import lightning.pytorch as L
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from lightning.pytorch.utilities import rank_zero_info
@@ -27,11 +26,12 @@ from musegen.models.base import FlowNetwork
 from musegen.stages.data_statistics import DataStatistics
 from musegen.stages.export import export_entry, licences_of
 from musegen.stages.paired_losses import PairedLosses
+from musegen.stages.resumable import ResumableStage
 
 NOISE, TIME, DROP = range(3)  # streams of an item's randomness
 
 
-class FlowStage(L.LightningModule, ABC):
+class FlowStage(ResumableStage, ABC):
     """Learn p(data | condition) by flow matching; the subclasses are `Text2MuQFlow` and `StableAudioMuQ`.
 
     All randomness of a training step comes from the items' own seeds (run seed, epoch and key: the data module makes
@@ -197,8 +197,10 @@ class FlowStage(L.LightningModule, ABC):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Carry what an export needs: the model's recipe and the licences of its data."""
+        super().on_save_checkpoint(checkpoint)
         checkpoint["musegen"] = export_entry(self.model, self.licences)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take over the licences of what was learned before."""
+        super().on_load_checkpoint(checkpoint)
         self.licences = list(checkpoint.get("musegen", {}).get("licences", []))

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import lightning.pytorch as L
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
@@ -30,11 +29,12 @@ from musegen.models.reconstruction_loss import (
     waveform_distance,
 )
 from musegen.stages.export import KEY, export_entry, licences_of
+from musegen.stages.resumable import ResumableStage
 
 NOISE = 0  # the stream of an item's randomness that its latents are sampled with
 
 
-class OobleckVAE(L.LightningModule):
+class OobleckVAE(ResumableStage):
     """Learn to compress and restore audio.
 
     Generator and discriminator learn from **one** backward pass: the generator's loss reaches through a discriminator
@@ -253,10 +253,12 @@ class OobleckVAE(L.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Carry what an export needs: the autoencoder's recipe and the licences of its data."""
+        super().on_save_checkpoint(checkpoint)
         checkpoint[KEY] = export_entry(self.model, self.licences)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take over the licences of what was learned before."""
+        super().on_load_checkpoint(checkpoint)
         self.licences = list(checkpoint.get(KEY, {}).get("licences", []))
 
 
