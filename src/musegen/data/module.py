@@ -15,7 +15,9 @@ from musegen.data.items import FIELDS, Field, ItemMaker
 from musegen.data.loader import Items, Loader
 from musegen.data.order import EpochOrder, OrderedBatches, TrainingBatches
 from musegen.data.random_access import ShardFolder
-from musegen.data.shard_index import check_made_by, read_index
+from musegen.data.remote import is_url, local
+from musegen.data.shard_index import check_made_by
+from musegen.data.shard_reader import DamagedShardError
 
 Split = Literal["train", "val", "test", "predict"]
 
@@ -35,7 +37,8 @@ class ShardData(L.LightningDataModule):
     also in the middle of an epoch, with the same number of processes and any number of workers.
 
     Args:
-        train: folders to learn from; ``*`` and ``?`` match names.
+        train: folders to learn from; ``*`` and ``?`` match names. A folder may lie elsewhere: a URL (``https://…``,
+            ``s3://…``), or ``pipe:`` and a command with ``{}`` for a file's name. Its shards are fetched once, whole.
         val: folders of held-out items.
         test: folders to test on.
         predict: folders whose items are sampled, each once.
@@ -50,6 +53,7 @@ class ShardData(L.LightningDataModule):
         seed: of shuffling, crops, captions and all randomness of training; the trainer's own seed is for weights.
         requires: what the shards must have been made by, a part of ``made_by`` in their index.
         on_damage: ``stop`` at a damaged shard, or ``skip``: warn, and take other samples in place of the damaged ones.
+        cache: where shards from elsewhere are kept; None for ``musegen/shards`` among the user's caches.
     """
 
     def __init__(
@@ -68,6 +72,7 @@ class ShardData(L.LightningDataModule):
         seed: int = 0,
         requires: dict[str, Any] | None = None,
         on_damage: Literal["stop", "skip"] = "stop",
+        cache: str | None = None,
     ) -> None:
         super().__init__()
         unknown = sorted(set(fields) - set(FIELDS))
@@ -97,6 +102,7 @@ class ShardData(L.LightningDataModule):
         self.frames, self.samples, self.sample_rate, self.seed = frames, samples, sample_rate, seed
         self.requires = requires or {}
         self.on_damage: Literal["stop", "skip"] = on_damage
+        self.cache = cache
         self._loaders: weakref.WeakSet[Loader] = weakref.WeakSet()
         self.allow_zero_length_dataloader_with_multiple_devices = True  # a process may have nothing to predict
 
@@ -104,7 +110,8 @@ class ShardData(L.LightningDataModule):
     def licences(self) -> list[str]:
         """Licences of the training data, by name."""
         folders = [folder for name in self.splits["train"] for folder in matching("train", name)]
-        return sorted({licence for folder in folders for licence in read_index(folder).licences})
+        indexes = [ShardFolder(folder, check=False, cache=self.cache).index for folder in folders]
+        return sorted({licence for index in indexes for licence in index.licences})
 
     def check(self, command: str, processes: int = 1) -> None:
         """Look at the folders that a command is going to read, before it writes anything.
@@ -123,6 +130,31 @@ class ShardData(L.LightningDataModule):
             self._ordered("val", 0, processes)
         if command in ("test", "predict"):
             self._ordered("test" if command == "test" else "predict", 0, processes)
+
+    def prepare_data(self) -> None:
+        """Fetch what lies elsewhere, on one process of a machine; the others find it there."""
+        what = self.trainer and self.trainer.state.fn and self.trainer.state.fn.value
+        splits: dict[Any, tuple[Split, ...]] = {
+            "fit": ("train", "val"),
+            "validate": ("val",),
+            "test": ("test",),
+            "predict": ("predict",),
+        }
+        for name in (name for split in splits.get(what, ()) for name in self.splits[split]):
+            if is_url(name):
+                self._fetch(name)
+
+    def _fetch(self, name: str) -> None:
+        from rich.console import Console
+        from rich.progress import track
+
+        shards = ShardFolder(name, cache=self.cache).shards
+        for shard in track(shards, f"fetching {name}", console=Console(stderr=True)):
+            try:
+                shard.fetch()
+            except DamagedShardError:
+                if self.on_damage == "stop":
+                    raise
 
     def train_dataloader(self) -> Loader:
         """Shuffled, in equal parts; a new one begins with the first epoch."""
@@ -189,7 +221,7 @@ class ShardData(L.LightningDataModule):
         weights: list[float] = []
         for number, name in enumerate(names):
             for path in matching(split, name):
-                folder = ShardFolder(path, self.fields, check=self.on_damage == "stop")
+                folder = ShardFolder(path, self.fields, self.on_damage == "stop", self.cache)
                 check_made_by(folder.folder, folder.index, self.requires)
                 folders.append(folder)
                 weights.append(self.weights[number] if self.weights and split == "train" else 1.0)
@@ -201,18 +233,21 @@ class ShardData(L.LightningDataModule):
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
 
 
-def matching(split: str, pattern: str) -> list[Path]:
-    """The folders that a pattern names.
+def matching(split: str, pattern: str) -> list[str | Path]:
+    """The folders that a pattern names; a URL is none.
 
     Raises:
         ValueError: if it has ``*``, ``?`` or ``[`` and matches nothing.
     """
+    if is_url(pattern):
+        return [pattern]
+    pattern = str(local(pattern))
     if not glob.has_magic(pattern):
         return [Path(pattern)]
     found = sorted(path for path in map(Path, glob.glob(pattern)) if path.is_dir())
     if not found:
         raise ValueError(f"{split}: expected folders like {pattern}, got none")
-    return found
+    return list(found)
 
 
 def _identity(folders: list[ShardFolder]) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from itertools import accumulate
 from pathlib import Path
 
+from musegen.data.remote import RemoteShards, is_url, local
 from musegen.data.sample import Sample
 from musegen.data.shard_file import ShardFile
 from musegen.data.shard_index import read_index
@@ -21,28 +22,32 @@ class ShardFolder:
     """The samples of a folder, by position.
 
     Args:
-        folder: with its index.
+        folder: with its index; or a URL or command of one that lies elsewhere, see `RemoteShards`.
         fields: what is read of a sample (``caption``, ``embedding``, ``latents``, ``audio``, ``text``) beside its
             facts.
         check: look at once whether every shard is there at its size; else whoever reads it finds out.
+        cache: where fetched shards are kept.
 
     Raises:
         OSError: if there is no such folder.
         ValueError: if it has no index or its samples lack a field; `DamagedShardError` if a shard is missing or short.
     """
 
-    def __init__(self, folder: str | Path, fields: Iterable[str] = (), check: bool = True) -> None:
-        self.folder = Path(folder)
-        self.index = read_index(folder)
+    def __init__(
+        self, folder: str | Path, fields: Iterable[str] = (), check: bool = True, cache: str | Path | None = None
+    ) -> None:
+        remote = RemoteShards(str(folder), cache) if is_url(folder) else None
+        self.folder = local(folder) if remote is None else remote.folder
+        self.index = read_index(self.folder)
         wanted = set(fields)
         lacking = sorted(wanted - set(self.index.fields))
         if lacking and self.index.samples:
             held = ", ".join(self.index.fields) or "nothing that can be read"
             raise ValueError(f"{folder}: expected shards with {', '.join(lacking)}, got shards with {held}")
         self.fields = frozenset(wanted - {"caption"})
-        self.shards = [ShardFile(self.folder / shard.name, shard) for shard in self.index.shards]
+        self.shards = [ShardFile(self.folder / shard.name, shard, remote) for shard in self.index.shards]
         self._ends = list(accumulate(shard.samples for shard in self.index.shards))
-        if check:
+        if check and remote is None:
             for shard in self.shards:
                 check_present(shard.path, shard.entry)
 

@@ -6,9 +6,10 @@ import os
 import zlib
 from pathlib import Path
 
+from musegen.data.remote import RemoteShards
 from musegen.data.shard_index import Shard
 from musegen.data.shard_reader import DamagedShardError
-from musegen.data.shard_table import ShardTable, read_table
+from musegen.data.shard_table import ShardTable, read_table, table_path
 
 
 class ShardFile:
@@ -17,12 +18,25 @@ class ShardFile:
     Args:
         path: of the tar.
         entry: what the index says of it.
+        remote: where it is fetched from before it is read; None if it is here.
     """
 
-    def __init__(self, path: Path, entry: Shard) -> None:
+    def __init__(self, path: Path, entry: Shard, remote: RemoteShards | None = None) -> None:
         self.path = path
         self.entry = entry
+        self.remote = remote
         self._table: ShardTable | None = None
+        self._here = remote is None
+
+    def fetch(self) -> None:
+        """Make sure that it is here.
+
+        Raises:
+            DamagedShardError: if it cannot be fetched, or is not what the index says.
+        """
+        if self.remote is not None:
+            self.remote.fetch(self.path.name, self.entry.sha256)
+            self._here = True
 
     @property
     def table(self) -> ShardTable:
@@ -32,9 +46,13 @@ class ShardFile:
             DamagedShardError: if that cannot be read.
         """
         if self._table is None:
+            if self.remote is not None:
+                self.remote.fetch(table_path(self.path).name)
             try:
                 self._table = read_table(self.path, self.entry.samples)
             except ValueError as error:
+                if self.remote is not None:
+                    table_path(self.path).unlink(missing_ok=True)  # another look may find a whole one
                 raise DamagedShardError(str(error)) from None
         return self._table
 
@@ -44,6 +62,8 @@ class ShardFile:
         Raises:
             DamagedShardError: if it cannot be opened.
         """
+        if not self._here:
+            self.fetch()
         try:
             return os.open(self.path, os.O_RDONLY)
         except OSError as error:
