@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
@@ -212,11 +213,40 @@ def test_damage_stops_with_one_line(damaged: Path, workers: int) -> None:
         list(data(damaged, num_workers=workers).val_dataloader())
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+def test_skipped_samples_are_counted_by_shard(tmp_path: Path, workers: int) -> None:
+    little_folder(tmp_path, counts=(5, 3, 4))
+    (tmp_path / "00000.tar").unlink()
+    content = (tmp_path / "00002.tar").read_bytes()
+    (tmp_path / "00002.tar").write_bytes(content[:600] + b"\xff" + content[601:])  # its first sample
+    module = data(tmp_path, on_damage="skip", num_workers=workers, batch_size=3)
+    loader = module.train_dataloader()
+    batches, epochs = [], []
+    for _ in range(2):
+        with pytest.warns(UserWarning, match="skipped") as warned:
+            batches += list(loader)
+        epochs.append([str(one.message) for one in warned if "skipped" in str(one.message)])
+    module.teardown("fit")
+    assert all("skipped" not in batch for batch in batches)
+    first, second = epochs
+    assert sum("skipped a sample" in line for line in first) == 2  # once a shard, by whichever worker
+    assert [line for line in second if "skipped a sample" in line] == []
+    for lines in epochs:
+        found = re.search(
+            r"skipped (\d+) damaged samples in this epoch, (\d+) of .*00000.tar, (\d+) of .*02.tar", lines[-1]
+        )
+        assert found is not None, lines
+        total, lost, overwritten = map(int, found.groups())
+        assert total == lost + overwritten
+        assert lost >= 5  # those of the epoch's own order, and those that were drawn in place of another
+        assert overwritten >= 1
+
+
 def test_damage_is_skipped_by_choice(damaged: Path) -> None:
     loader = data(damaged, on_damage="skip").train_dataloader()
     with pytest.warns(UserWarning, match=r"skipped a sample.*00002.tar: damaged") as warned:
         epochs = [keys(loader), keys(loader)]
-    assert len(warned) == 1
+    assert len(warned) == 3  # once the shard, and the number after each epoch
     for epoch in epochs:
         assert [len(batch) for batch in epoch] == [2] * 5  # as many as ever
         assert "piece-006" not in flat(epoch)
@@ -227,10 +257,7 @@ def test_damage_is_skipped_by_choice(damaged: Path) -> None:
         assert "piece-005" not in flat(keys(data(damaged, on_damage="skip").train_dataloader()))
     for shard in damaged.glob("*.tar"):
         shard.unlink()
-    with (
-        pytest.warns(UserWarning, match="skipped a sample"),
-        pytest.raises(ValueError, match="100 damaged samples in a row"),
-    ):
+    with pytest.raises(ValueError, match=r"100 damaged samples in a row are too many to skip, the last: .*\.tar: "):
         keys(data(damaged, on_damage="skip").train_dataloader())
 
 

@@ -17,6 +17,7 @@ from typing import Any, Literal
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from musegen.data.damage import SKIPPED, Damage
 from musegen.data.items import ItemMaker, collate
 from musegen.data.order import OrderedBatches, Place, TrainingBatches
 from musegen.data.pairs import PairReader
@@ -45,8 +46,8 @@ class Items(Dataset[dict[str, Any]]):
     Args:
         folders: their positions follow each other.
         make: makes an item of a sample.
-        on_damage: ``stop`` at a damaged sample, or ``skip`` it: warn once for its shard, and take another sample in its
-            place, the same one in every run.
+        on_damage: ``stop`` at a damaged sample, or ``skip`` it: say so in the batch (see `Damage`), and take another
+            sample in its place, the same one in every run.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class Items(Dataset[dict[str, Any]]):
     ) -> None:
         self.folders, self.make, self.on_damage = list(folders), make, on_damage
         self._begins = [0, *accumulate(len(folder) for folder in folders)]
-        self._warned: set[str] = set()
+        self._skipped: list[str] = []
         self._pairs = PairReader(self.folders, make) if PairReader.can(make) else None
 
     def __len__(self) -> int:
@@ -70,9 +71,12 @@ class Items(Dataset[dict[str, Any]]):
             except DamagedShardError as error:
                 if self.on_damage == "stop":
                     raise
-                self._warn(str(error))
+                self._skipped.append(str(error))
                 position = hash_seed(self.make.seed, "instead", epoch, place[1], attempt) % len(self)
-        raise DamagedShardError(f"on_damage: {ATTEMPTS} damaged samples in a row are too many to skip")
+        last = self._skipped[-1]
+        raise DamagedShardError(
+            f"on_damage: {ATTEMPTS} damaged samples in a row are too many to skip, the last: {last}"
+        )
 
     def __getitems__(self, places: list[Place]) -> dict[str, Any] | Failure:
         """Read a batch, or say why not."""
@@ -80,7 +84,9 @@ class Items(Dataset[dict[str, Any]]):
             if self._pairs is not None:
                 with suppress(ValueError, OSError):  # what is wrong is found below, and dealt with as was asked
                     return self._pairs.read(places)
-            return collate([self[place] for place in places])
+            batch = collate([self[place] for place in places])
+            skipped, self._skipped = self._skipped, []
+            return {**batch, SKIPPED: skipped} if skipped else batch
         except (ValueError, OSError) as error:
             return Failure(str(error))
 
@@ -88,12 +94,6 @@ class Items(Dataset[dict[str, Any]]):
         """A sample that reads what it is asked for; to be used in a ``with``."""
         number = bisect_right(self._begins, position) - 1
         return self.folders[number].open(position - self._begins[number])
-
-    def _warn(self, message: str) -> None:
-        shard = message.partition(":")[0]
-        if shard not in self._warned:
-            self._warned.add(shard)
-            warnings.warn(f"skipped a sample, and will skip others of this shard silently: {message}", stacklevel=2)
 
 
 class Loader:
@@ -128,6 +128,7 @@ class Loader:
         )
         self.epoch, self.position = 0, 0
         self._begun = False
+        self._damage = Damage()
 
     def __len__(self) -> int:
         """Batches of an epoch (what is left of a resumed one may be fewer)."""
@@ -139,11 +140,14 @@ class Loader:
             self.epoch, self.position = self.epoch + 1, 0
         self._begun = True
         self.batches.epoch, self.batches.start = self.epoch, self.position
+        self._damage.sum_up()
         for batch in self._loader:
             if isinstance(batch, Failure):
                 raise ValueError(batch.message)
+            self._damage.add(batch.pop(SKIPPED, ()))
             self.position += 1
             yield batch
+        self._damage.sum_up()
 
     @property
     def workers(self) -> list[int]:
@@ -157,6 +161,7 @@ class Loader:
         Left to Python's collector of cycles (a Trainer is one), torch waits five seconds for each of them.
         """
         self._loader._iterator = None
+        self._damage.sum_up()
 
     def state_dict(self) -> dict[str, Any]:
         """What resuming needs, and what it must be compared with."""
