@@ -127,7 +127,7 @@ def _store(sample: Sample, name: str, group: str, writer: ShardWriter, audio: se
     if fingerprint in audio:
         return Skip(name, "audio is there already, under another name")
     try:
-        writer.write(replace(sample, facts={"group": group, **sample.facts}))
+        writer.write(replace(sample, facts={**sample.facts, "group": group}))
     except ValueError as error:
         return Skip(name, "cannot be stored", str(error))
     audio.add(fingerprint)
