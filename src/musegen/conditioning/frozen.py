@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -58,13 +59,18 @@ class Frozen(nn.Module):
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep transformers' own progress bars off the terminal: what is loaded here takes a second."""
-    from transformers.utils import logging
+    """Keep what transformers says while it loads off the terminal: progress bars, torchao's talk with torch."""
+    levels = {talk: talk.level for talk in map(logging.getLogger, ("torch.utils._pytree", "torchao"))}
+    for talk in levels:
+        talk.setLevel(logging.ERROR)
+    from transformers.utils import logging as transformers_logging
 
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
+    shown = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()
     try:
         yield
     finally:
+        for talk, level in levels.items():
+            talk.setLevel(level)
         if shown:
-            logging.enable_progress_bar()
+            transformers_logging.enable_progress_bar()
