@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import lightning.pytorch as L
 import numpy as np
 import pytest
 import torch
@@ -13,6 +16,7 @@ from torch import Tensor
 
 from little_shards import MADE_BY, little_sample
 from musegen.conditioning.caption import CaptionConditioner
+from musegen.conditioning.conditioning import Conditioning
 from musegen.data.items import ItemMaker, collate
 from musegen.data.module import ShardData
 from musegen.data.pairs import PairReader
@@ -21,6 +25,10 @@ from musegen.data.sample import Sample
 from musegen.data.shard_reader import DamagedShardError
 from musegen.data.shard_writer import ShardWriter
 from musegen.data.verify import verify_folder
+from musegen.flow.paths.rectified import RectifiedFlow
+from musegen.models.embedding_transformer import EmbeddingTransformer
+from musegen.stages.text2muq import Text2MuQFlow
+from musegen.stages.text_states import check_text_states
 from tiny import TinyEncoder
 
 
@@ -32,6 +40,14 @@ class Counting(TinyEncoder):
     def encode(self, captions: Sequence[str]) -> tuple[Tensor, Tensor]:
         self.encoded += len(captions)
         return super().encode(captions)
+
+
+def quiet_trainer(folder: Path, **arguments: Any) -> L.Trainer:
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    return L.Trainer(
+        accelerator="cpu", devices=1, default_root_dir=folder, logger=False, enable_checkpointing=False,
+        enable_progress_bar=False, enable_model_summary=False, use_distributed_sampler=False, **arguments,
+    )  # fmt: skip
 
 
 def with_text(sample: Sample) -> Sample:
@@ -143,6 +159,45 @@ def test_states_of_another_encoder_are_refused() -> None:
     items = [{"key": "a", "text": np.ones((2, 3))}, {"key": "b", "text": np.ones((2, 4))}]
     with pytest.raises(ValueError, match="text states of one width in a batch, got 3 of 'a', 4 of 'b'"):
         collate(items)
+
+
+def test_held_out_items_have_their_captions_too(folder: Path) -> None:
+    data = ShardData(train=[str(folder)], val=[str(folder)], fields=["embedding", "text"], batch_size=5)
+    assert "caption" not in next(iter(data.train_dataloader()))
+    assert next(iter(data.val_dataloader()))["caption"][0] == "a slow sad waltz 0"  # type: ignore[index]
+
+
+def test_training_learns_from_cached_states_what_it_learns_from_captions(folder: Path, tmp_path: Path) -> None:
+    losses = []
+    for fields in (["caption", "embedding"], ["embedding", "text"]):
+        torch.manual_seed(0)
+        network = EmbeddingTransformer(
+            dim=32, depth=1, heads=2, embedding_dim=8, embedding_tokens=2, text_dim=24, null="learned"
+        )
+        encoder = Counting()
+        conditioning = Conditioning({"caption": CaptionConditioner(encoder)}, ["caption"])
+        stage = Text2MuQFlow(network, conditioning, RectifiedFlow(), optimizer=lambda p: torch.optim.SGD(p, lr=0.1))
+        data = ShardData(train=[str(folder)], fields=fields, batch_size=4, seed=3)  # type: ignore[arg-type]
+        trainer = quiet_trainer(tmp_path, max_epochs=2)
+        trainer.fit(stage, datamodule=data)
+        assert (encoder.encoded == 0) == ("text" in fields)
+        losses.append(float(trainer.callback_metrics["train/loss"]))
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+
+
+def test_training_refuses_the_states_of_another_encoder(folder: Path) -> None:
+    class Made:
+        fields = ("embedding", "text")
+        made_by = {"here": {"text": {"revision": "other-1"}}}  # noqa: RUF012
+
+    model = torch.nn.ModuleDict({"told": CaptionConditioner(TinyEncoder())})
+    with pytest.raises(
+        ValueError, match="here: its text states were made by other-1, expected tiny-1, the model's enc"
+    ):
+        check_text_states(model, Made())
+    Made.made_by = {"here": {"text": {"revision": "tiny-1"}}, "there": {}}
+    check_text_states(model, Made())
+    check_text_states(model, ShardData(train=[str(folder)], fields=["embedding", "text"]))
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from musegen.data.loader import Items, Loader
 from musegen.data.order import EpochOrder, OrderedBatches, TrainingBatches
 from musegen.data.random_access import ShardFolder
 from musegen.data.remote import is_url, local
-from musegen.data.shard_index import check_made_by
+from musegen.data.shard_index import ShardIndex, check_made_by
 from musegen.data.shard_reader import DamagedShardError
 
 Split = Literal["train", "val", "test", "predict"]
@@ -28,7 +28,9 @@ class ShardData(L.LightningDataModule):
     A batch is a dict: ``key`` (list), ``seed`` (int64, one an item, the hash of run seed, epoch and key), and by
     ``fields`` ``caption`` (list), ``embedding`` ``[batch, dim]``, ``latents`` ``[batch, channels, frames]`` with
     ``mask`` ``[batch, frames]``, ``audio`` ``[batch, 2, samples]``; with latents or audio also ``seconds_start`` and
-    ``seconds_total`` ``[batch]``. A cropped item has the embedding of what its crop contains.
+    ``seconds_total`` ``[batch]``. Of ``text`` come ``text_states`` ``[batch, tokens, dim]`` and ``text_mask``
+    ``[batch, tokens]``; held-out items have the ``caption`` beside them. A cropped item has the embedding of what its
+    crop contains.
 
     Training takes the batches of all processes from one permutation an epoch, so that two processes with batches of 8
     see what one with batches of 16 sees, and leaves out what does not fill a batch for all of them. Validation and test
@@ -109,9 +111,16 @@ class ShardData(L.LightningDataModule):
     @property
     def licences(self) -> list[str]:
         """Licences of the training data, by name."""
+        return sorted({licence for index in self._indexes().values() for licence in index.licences})
+
+    @property
+    def made_by(self) -> dict[str, dict[str, Any]]:
+        """What made the training data, by folder."""
+        return {folder: dict(index.made_by) for folder, index in self._indexes().items()}
+
+    def _indexes(self) -> dict[str, ShardIndex]:
         folders = [folder for name in self.splits["train"] for folder in matching("train", name)]
-        indexes = [ShardFolder(folder, check=False, cache=self.cache).index for folder in folders]
-        return sorted({licence for index in indexes for licence in index.licences})
+        return {str(folder): ShardFolder(folder, check=False, cache=self.cache).index for folder in folders}
 
     def check(self, command: str, processes: int = 1) -> None:
         """Look at the folders that a command is going to read, before it writes anything.
@@ -210,7 +219,10 @@ class ShardData(L.LightningDataModule):
         return loader
 
     def _items(self, folders: list[ShardFolder], training: bool) -> Items:
-        make = ItemMaker(self.fields, self.frames, self.samples, self.seed, training, self.sample_rate)
+        fields: list[Field] = list(self.fields)
+        if "text" in fields and not training and "caption" not in fields:
+            fields.append("caption")  # for whoever shows held-out items
+        make = ItemMaker(fields, self.frames, self.samples, self.seed, training, self.sample_rate)
         return Items(folders, make, self.on_damage)
 
     def _folders(self, split: Split) -> tuple[list[ShardFolder], list[float] | None]:

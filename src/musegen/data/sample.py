@@ -218,7 +218,7 @@ def _checked_latents(sample: Sample) -> np.ndarray:
 
 def _checked_text(sample: Sample) -> list[np.ndarray]:
     text = [np.asarray(states) for states in sample.text or ()]
-    if len(text) != len(sample.captions):
+    if not text or len(text) != len(sample.captions):
         raise ValueError(f"expected text states of each of {len(sample.captions)} captions, got {len(text)}")
     with np.errstate(over="ignore"):
         halves = [states.astype(np.float16) for states in text]

@@ -27,6 +27,7 @@ from musegen.stages.data_statistics import DataStatistics
 from musegen.stages.export import export_entry, licences_of
 from musegen.stages.paired_losses import PairedLosses
 from musegen.stages.resumable import ResumableStage
+from musegen.stages.text_states import check_text_states
 
 NOISE, TIME, DROP = range(3)  # streams of an item's randomness
 
@@ -126,6 +127,7 @@ class FlowStage(ResumableStage, ABC):
         """Measure the data, unless these weights already know its scale; say which licence the result will carry."""
         data = self.trainer.datamodule  # type: ignore[attr-defined]
         self.licences = licences_of(self.licences, data)
+        check_text_states(self.model, data)
         fresh = self.standardise and self.pretrained is None and self.trainer.ckpt_path is None
         self.statistics.measure(self, fresh=fresh)
 
