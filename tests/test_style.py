@@ -31,6 +31,7 @@ FLOORS = [
     ["generation"],
     ["pipeline"],
     ["bench"],
+    ["app"],
     ["commands"],
     ["arguments"],
     ["trainer_cli"],
