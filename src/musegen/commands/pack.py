@@ -36,8 +36,8 @@ def pack(
         source: musicbench, music4all, folder, recordings, rendered, a class path, its recipe in JSON, or a YAML file
             with class_path and init_args.
         out: folder of the result.
-        options: arguments of the source, one a flag: --options.folder corpora/musicbench. data/README.md describes them,
-            and an unknown one gets the list of the known.
+        options: arguments of the source, one a flag: --options.folder corpora/musicbench. data/README.md describes
+            them, and an unknown one gets the list of the known.
         split: write this one only.
         val: share of the groups (recordings, artists, albums) for validation, where the corpus has no split of its own.
         test: share for test.
