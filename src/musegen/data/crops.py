@@ -33,9 +33,9 @@ def crop_latents(latents: np.ndarray, start: int, frames: int) -> tuple[Tensor, 
     Returns:
         Latents ``[channels, frames]``, float32, and a mask ``[frames]``, False where they were filled up.
     """
-    part = torch.from_numpy(latents[:, start : start + frames].astype(np.float32))
+    part = torch.from_numpy(latents[:, start : start + frames].copy()).float()  # torch casts float16 faster than numpy
     real = part.shape[1]
-    return pad(part, (0, frames - real)), torch.arange(frames) < real
+    return pad(part, (0, frames - real)) if real < frames else part, torch.arange(frames) < real
 
 
 def embedding_of(embedding: np.ndarray, windows: Any = None, begin: float = 0.0, end: float | None = None) -> Tensor:
