@@ -1,0 +1,53 @@
+"""Musicnn as a judge: its tags, and the layer before them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from musegen.metrics.embedders.base import BATCH, AudioEmbedder
+from musegen.metrics.hearing.base import Heard, Sound
+from musegen.metrics.musicnn.network import FRAMES, HOP, SAMPLE_RATE, TAGS, Dataset, Musicnn
+from musegen.metrics.musicnn.spectrum import MusicnnSpectrum
+
+
+class MusicnnEmbedder(AudioEmbedder):
+    """The 200 numbers before musicnn's tags, one vector for three seconds, and the tags.
+
+    "musicnn: Pre-trained convolutional neural networks for music audio tagging", 2019,
+    https://arxiv.org/abs/1909.06654. Only its weights are needed (``pip install --no-deps musicnn==0.1.0``), no
+    TensorFlow.
+
+    Args:
+        dataset: ``MSD`` for the Million Song Dataset's genres and moods, ``MTT`` for MagnaTagATune's instruments.
+    """
+
+    sample_rate = SAMPLE_RATE
+    window_seconds = FRAMES * HOP / SAMPLE_RATE
+
+    def __init__(self, dataset: Dataset = "MSD") -> None:
+        super().__init__()
+        if dataset not in TAGS:
+            raise ValueError(f"dataset: expected {' or '.join(TAGS)}, got {dataset!r}")
+        self.dataset: Dataset = dataset
+        self.title = f"musicnn {dataset}"
+
+    def load(self) -> nn.ModuleDict:
+        """The network with the package's weights, and the spectrum that it sees."""
+        return nn.ModuleDict({"spectrum": MusicnnSpectrum(), "tagger": Musicnn(self.dataset)}).eval()
+
+    @torch.inference_mode()
+    def hear(self, sound: Sound) -> Heard:
+        """``windows [n, 200]`` and the tags' ``logits [n, 50]``, one row for each window."""
+        mel = self.network["spectrum"](sound.mono(SAMPLE_RATE).to(self.device))
+        parts = [self.network["tagger"](some) for some in mel.split(BATCH)]
+        return {
+            "windows": torch.cat([embedding for _, embedding in parts]).cpu().numpy(),
+            "logits": torch.cat([logits for logits, _ in parts]).cpu().numpy(),
+        }
+
+    def embed(self, network: Any, windows: Tensor) -> Tensor:
+        """Vectors ``[n, 200]`` of windows that hold one patch of the spectrum each."""
+        return torch.cat([network["tagger"](network["spectrum"](one))[1][:1] for one in windows])
