@@ -183,6 +183,18 @@ def test_folders_are_mixed_by_weight(tmp_path: Path) -> None:
     assert 0 < (mixed < 10).sum() < 8
 
 
+def test_every_sample_has_its_share_in_the_long_run() -> None:
+    order, epochs = EpochOrder([40, 30], [0.25, 1.5], seed=4), 60
+    counted = Counter(position for epoch in range(epochs) for position, _ in order.shuffled(epoch).tolist())
+    assert len(order) == 10 + 45
+    for number in range(40):
+        assert 4 < counted[number] < 27  # 15 are expected, with a standard deviation of 3.4
+    for number in range(40, 70):
+        assert 60 + 15 < counted[number] < 60 + 45  # once an epoch, and in every other once more
+    firsts = np.array([(order.shuffled(epoch)[:27, 0] < 40).mean() for epoch in range(epochs)])
+    assert abs(firsts.mean() - 10 / 55) < 0.04  # mixed evenly, not one folder after the other
+
+
 def test_patterns_of_folders(tmp_path: Path) -> None:
     for name in ("a1", "a2", "b"):
         little_folder(tmp_path / name, counts=(2,), prefix=name)
