@@ -7,7 +7,7 @@ import os
 import pytest
 
 from helpers import require
-from musegen.data.rendering.mma import find_mma
+from musegen.data.rendering.library import find_mma
 from musegen.data.rendering.soundfont import find_soundfont
 
 

@@ -121,7 +121,7 @@ def test_a_broken_model(refused: Refused, damage: Callable[[Path], Any], message
         (["render", "new", "--songs", "0"], "expected songs of 1 or more and seconds of 4 or more, got 0"),
         (["render", "new", "--seconds", "-1"], "expected songs of 1 or more and seconds of 4 or more, got 300 and -1"),
         (["render", "new", "--processes", "0"], "processes: expected 1 or more, got 0"),
-        (["render", "new", "--held_out_styles", "some"], "held_out_styles: expected null, 'train' or 'held_out'"),
+        (["render", "new", "--split", "some"], "split: expected one of train, val, unseen"),
         (["render", "shards"], "shards: expected a folder without index.json, got one with shards"),
         (["render", "file"], "cannot write: File exists: 'file'"),
         (["convert", "toy"], "the following arguments are required: out"),

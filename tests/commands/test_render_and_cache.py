@@ -51,7 +51,7 @@ def test_songs_do_not_depend_on_the_number_of_processes(tmp_path: Path, capsys: 
     assert one.fields == ("audio", "caption")
     assert verify_folder(tmp_path / "1").problems == []
     sample = ShardFolder(tmp_path / "1", ["audio"])[0]
-    assert {"tempo", "key", "mode", "metre", "style", "groove", "instruments", "soundfont"} <= set(sample.facts)
+    assert {"tempo", "key", "mode", "metre", "style", "grooves", "instruments", "soundfont"} <= set(sample.facts)
     assert str(sample.facts["tempo"]) in sample.captions[0]
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 from collections.abc import Iterator
 from pathlib import Path
+from time import perf_counter
 
 from musegen.data.sample import Sample
 from musegen.data.shard_writer import ShardWriter
@@ -15,40 +17,46 @@ from musegen.data.sources.rendered import Rendered
 def render(
     out: Path,
     songs: int = 300,
+    hours: float | None = None,
     seed: int = 0,
     seconds: float = 30.0,
+    split: str = "train",
     processes: int = 1,
     soundfont: str | None = None,
     mma: str | None = None,
-    held_out_styles: str | None = None,
 ) -> None:
     """Render songs into a folder of shards.
 
     Args:
         out: folder to write, new or empty.
         songs: how many.
+        hours: how much, in place of a number of songs.
         seed: of all songs; another seed gives other songs.
-        seconds: length of each.
-        processes: that render side by side.
+        seconds: length of each, at most.
+        split: "train", "val" for held-out songs of the same styles, "unseen" for styles and progressions that are
+            never in training.
+        processes: that render side by side; any number gives the same shards.
         soundfont: an .sf2 or .sf3 file; by default where Debian's packages put one.
         mma: folder of MMA; by default where Debian's package puts it.
-        held_out_styles: "train" for all styles but every tenth, "held_out" for every tenth, null for all.
     """
     if processes < 1:
         raise ValueError(f"processes: expected 1 or more, got {processes}")
-    source = Rendered(songs, seed, seconds, soundfont, mma, held_out_styles)
-    with ShardWriter(out, {"source": source.config}, samples_per_shard=50) as writer:
-        written = sum(1 for sample in _progress(_samples(source, processes), songs) if _write(writer, sample))
+    if hours is not None:
+        if not hours > 0:
+            raise ValueError(f"hours: expected more than 0, got {hours}")
+        songs = math.ceil(hours * 3600 / seconds)
+    source = Rendered(songs, seed, seconds, split, soundfont, mma)
+    began, written, length = perf_counter(), 0, 0.0
+    with ShardWriter(out, {"source": source.made_by}, samples_per_shard=50) as writer:
+        for sample in _progress(_samples(source, processes), songs):
+            if sample is not None:
+                writer.write(sample)
+                written += 1
+                length += float(sample.facts["seconds"])
         if not written:
             raise ValueError(f"expected MMA in {source.mma} to play some of {songs} songs, got none: does it run?")
-    print(f"{written} songs in {out}, {songs - written} left out")
-
-
-def _write(writer: ShardWriter, sample: Sample | None) -> bool:
-    if sample is None:
-        return False
-    writer.write(sample)
-    return True
+    rate = length / (perf_counter() - began)
+    print(f"{written} songs in {out}, {songs - written} left out: {length / 3600:.2f} h at {rate:.0f} times real time")
 
 
 def _samples(source: Source, processes: int) -> Iterator[Sample | None]:

@@ -3,47 +3,27 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 import sys
 import tempfile
-from functools import lru_cache
 from pathlib import Path
 
-from musegen.data.rendering.songs import TONICS, Song, Style
-
-FOLDERS = ("/usr/share/mma", "/usr/local/share/mma")
-NO_GROOVE = re.compile(r"intro|end|fill|break|metro|^none$", re.IGNORECASE)
-"""Names of parts of a song, and of what is no music."""
+from musegen.data.rendering.harmony import chord
+from musegen.data.rendering.songs import Song
 
 
-def find_mma(folder: str | None = None) -> str:
-    """The folder of MMA.
-
-    Raises:
-        ValueError: if there is none.
-    """
-    for candidate in (folder,) if folder else (os.environ.get("MUSEGEN_MMA"), *FOLDERS):
-        if candidate and (Path(candidate) / "lib" / "stdlib").is_dir():
-            return str(candidate)
-    where = folder or ", ".join(FOLDERS)
-    raise ValueError(f"expected MMA with lib/stdlib in {where}, got none: install Debian's mma, or set MUSEGEN_MMA")
-
-
-@lru_cache
-def grooves(folder: str) -> list[Style]:
-    """The styles of the standard library that have a variant to play."""
-    styles = []
-    for file in sorted((Path(folder) / "lib" / "stdlib").glob("*.mma")):
-        text = file.read_text(encoding="latin-1")
-        names = re.findall(r"^\s*DefGroove\s+(\S+)", text, re.MULTILINE | re.IGNORECASE)
-        metre = re.search(r"^\s*Time\s+(\d+)", text, re.MULTILINE | re.IGNORECASE)
-        playable = tuple(name for name in names if not NO_GROOVE.search(name))
-        endings = tuple(name for name in names if re.search(r"end", name, re.IGNORECASE))
-        if playable and not NO_GROOVE.search(file.stem):
-            styles.append(Style(file.stem, int(metre[1]) if metre else 4, playable, endings))
-    return styles
+def script(song: Song) -> str:
+    """A song in MMA's language, one bar a line."""
+    rest = " /" * ((song.beats + 1) // 2 - 1)
+    lines = [f"RndSeed {song.performance}", f"Tempo {song.clock:g}", f"KeySig {song.key}"]
+    for section in song.sections:
+        bars = [f"{rest} ".join(chord(song.tonic, degree).name for degree in bar) for bar in section.bars]
+        lines.append(f"Groove {section.groove}")
+        if section.fill is not None:
+            bars.insert(len(bars) - 1, f"Groove {section.fill}")
+        lines += bars
+    return "\n".join(lines) + "\n"
 
 
 def play(folder: str, song: Song) -> bytes | None:
@@ -52,14 +32,9 @@ def play(folder: str, song: Song) -> bytes | None:
     Raises:
         ValueError: if MMA itself is missing.
     """
-    key = f"{TONICS[song.mode][song.tonic]} {song.mode}"
-    lines = [f"RndSeed {song.performance}", f"Tempo {song.clock}", f"KeySig {key}", f"Groove {song.groove}"]
-    body = list(song.chords)
-    if song.ending is not None:
-        body.insert(len(body) - 2, f"Groove {song.ending}")
     with tempfile.TemporaryDirectory() as scratch:
         source, target = Path(scratch) / "song.mma", Path(scratch) / "song.mid"
-        source.write_text("\n".join([*lines, *body]) + "\n", encoding="ascii")
+        source.write_text(script(song), encoding="ascii")
         subprocess.run(
             [*_command(folder), source.name, "-f", target.name],  # MMA writes the name of its input into its output
             cwd=scratch,
@@ -72,10 +47,10 @@ def play(folder: str, song: Song) -> bytes | None:
 
 
 def _command(folder: str) -> list[str]:
-    script = Path(folder).absolute() / "mma.py"
-    if script.is_file():
-        return [sys.executable, str(script)]
-    program = shutil.which("mma")
-    if program is None:
+    program = Path(folder).absolute() / "mma.py"
+    if program.is_file():
+        return [sys.executable, str(program)]
+    installed = shutil.which("mma")
+    if installed is None:
         raise ValueError(f"expected mma.py in {folder} or the program mma on the path, got neither")
-    return [program]
+    return [installed]

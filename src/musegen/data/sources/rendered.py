@@ -2,35 +2,47 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+import torch
 
 from musegen.audio import encode_audio
-from musegen.data.rendering.captions import write_captions
-from musegen.data.rendering.mma import find_mma, grooves, play
+from musegen.data.ingest.splits import Split
+from musegen.data.rendering.captions import mood, pace, write_captions
+from musegen.data.rendering.library import find_mma, read_library
+from musegen.data.rendering.performance import Performance, perform
 from musegen.data.rendering.songs import Song, compose
-from musegen.data.rendering.soundfont import find_soundfont, instruments, is_free, render
+from musegen.data.rendering.soundfont import find_soundfont, is_free
+from musegen.data.rendering.splits import check_split, has_style
 from musegen.data.sample import Sample
 from musegen.data.sources.base import Source
 from musegen.flow.noise import hash_seed
 
 SAMPLE_RATE = 44100
+ATTEMPTS = 4
+PARTS: dict[str, Split] = {"train": "train", "val": "val", "unseen": "test"}
 
 
 class Rendered(Source):
     """Songs over the styles of MMA (Musical MIDI Accompaniment), rendered through a soundfont.
 
-    Song n of a seed is the same on every machine with the same MMA and soundfont. Another seed gives other songs over
-    the same styles; ``held_out_styles`` keeps whole styles apart.
+    Song n of a seed and split is the same on every machine with the same MMA, soundfont and synthesizer, however many
+    processes render. Another seed gives other songs.
 
     Args:
         songs: how many.
         seed: of all songs.
-        seconds: length of each, at most; the piece is composed to fill it.
+        seconds: length of each, at most: some end a little before, with an ending.
+        split: ``train``; ``val`` for songs that are never in training (no training song has their genre, key and tempo
+            together) over styles and progressions that are; ``unseen`` for such songs over styles and progressions that
+            are not. What belongs where does not depend on the seed.
         soundfont: an .sf2 or .sf3 file; None looks where Debian's packages put MuseScore's and FluidR3's, whose
             licences ask nothing of what they play. Of another one that counts as unknown.
         mma: folder of MMA (with ``lib/stdlib``); None looks where Debian's package puts it.
-        held_out_styles: None for all styles; "train" for all but every tenth, "held_out" for every tenth.
     """
 
     def __init__(
@@ -38,58 +50,87 @@ class Rendered(Source):
         songs: int,
         seed: int = 0,
         seconds: float = 30.0,
+        split: str = "train",
         soundfont: str | None = None,
         mma: str | None = None,
-        held_out_styles: str | None = None,
     ) -> None:
         super().__init__()
         if songs < 1 or seconds < 4:
             raise ValueError(f"expected songs of 1 or more and seconds of 4 or more, got {songs} and {seconds}")
-        if held_out_styles not in (None, "train", "held_out"):
-            raise ValueError(f"held_out_styles: expected null, 'train' or 'held_out', got {held_out_styles!r}")
-        self.songs, self.seed, self.seconds = songs, seed, seconds
+        check_split(split)
+        self.songs, self.seed, self.seconds, self.part = songs, seed, seconds, split
         self.mma = find_mma(mma)
         self.soundfont = find_soundfont(soundfont)
-        styles = grooves(self.mma)
-        if held_out_styles is not None:
-            apart = held_out_styles == "held_out"
-            styles = [style for number, style in enumerate(styles) if (number % 10 == 9) == apart]
-        if not styles:
-            raise ValueError(f"expected styles of MMA in {self.mma}/lib/stdlib, got none")
-        self.styles = styles
+        self.styles = [style for style in read_library(self.mma) if has_style(split, style.name)]
+        if not self.styles:
+            raise ValueError(f"expected styles of MMA for {split} in {self.mma}/lib/stdlib, got none")
 
     def __len__(self) -> int:
         return self.songs
 
-    def song(self, number: int) -> Song:
+    def key(self, number: int) -> str:
+        """The key of song ``number``'s sample."""
+        return f"rendered-{self.part}-{self.seed}-{number:06d}"
+
+    def split(self, number: int) -> Split:
+        """What the split of these songs is called elsewhere: unseen styles are for testing."""
+        return PARTS[self.part]
+
+    @property
+    def made_by(self) -> Mapping[str, Any]:
+        """The recipe, with hashes of MMA's library and the soundfont in place of where they lie."""
+        chosen = {name: value for name, value in self.config["init_args"].items() if name not in ("soundfont", "mma")}
+        library = hashlib.sha256()
+        for file in sorted((Path(self.mma) / "lib" / "stdlib").glob("*.mma")):
+            library.update(file.read_bytes())
+        font = {
+            "name": Path(self.soundfont).name,
+            "sha256": hashlib.sha256(Path(self.soundfont).read_bytes()).hexdigest(),
+        }
+        return {**self.config, "init_args": chosen, "soundfont": font, "library": {"sha256": library.hexdigest()}}
+
+    def song(self, number: int, attempt: int = 0) -> Song:
         """What song ``number`` is, before it is played."""
-        return compose(random.Random(hash_seed(self.seed, "song", number)), self.styles, self.seconds)
+        chance = random.Random(hash_seed(self.seed, self.part, "song", number, attempt))
+        return compose(chance, self.styles, self.seconds, self.part)
 
     def read(self, number: int) -> Sample | None:
-        """Compose, play and render a song; None where MMA cannot play the style, or no pitched note sounds."""
-        song = self.song(number)
-        midi = play(self.mma, song)
-        if midi is None:
-            return None
-        heard = instruments(midi)
-        if set(heard) <= {"drums"}:
-            return None
-        random_pan = random.Random(hash_seed(self.seed, "pan", number))
-        audio = render(midi, self.soundfont, SAMPLE_RATE, self.seconds, random_pan)
-        if audio is None:
-            return None
-        facts = {
-            "captions": write_captions(random.Random(hash_seed(self.seed, "caption", number)), song, heard),
+        """Compose, play and render a song; another one where MMA cannot play it, and None after four such."""
+        for attempt in range(ATTEMPTS):
+            song = self.song(number, attempt)
+            chance = random.Random(hash_seed(self.seed, self.part, "performance", number, attempt))
+            played = perform(song, self.mma, self.soundfont, SAMPLE_RATE, self.seconds, chance)
+            if played is not None:
+                audio = encode_audio(torch.from_numpy(played.audio), SAMPLE_RATE, "flac")
+                return Sample(self.key(number), self._facts(number, song, played), audio=audio)
+        return None
+
+    def _facts(self, number: int, song: Song, played: Performance) -> dict[str, Any]:
+        pitched = played.kind != "drums alone"
+        chance = random.Random(hash_seed(self.seed, self.part, "caption", number))
+        return {
+            "captions": write_captions(chance, song, played),
             "source": "rendered",
             "licence": "CC0-1.0" if is_free(self.soundfont) else "unknown",
-            "seconds": audio.shape[1] / SAMPLE_RATE,
+            "seconds": played.audio.shape[1] / SAMPLE_RATE,
             "tempo": song.tempo,
-            "key": song.key_name,
-            "mode": song.mode,
-            "metre": song.metre,
+            "pace": pace(song.tempo),
+            "key": song.key if pitched else None,
+            "mode": song.mode if pitched else None,
+            "mood": mood(song.mode, song.tempo) if pitched else None,
+            "metre": song.genre.metre,
+            "genre": song.genre.words,
+            "family": song.genre.family,
             "style": song.style,
-            "groove": song.groove,
-            "instruments": heard,
+            "groove": next(section.groove for section in song.sections if len(section.name) == 1),
+            "grooves": list(dict.fromkeys(section.groove for section in song.sections)),
+            "sections": song.starts(),
+            "progressions": dict(song.progressions),
+            "ensemble": played.kind,
+            "instruments": list(played.instruments),
+            "lead": played.lead,
+            "split": self.part,
+            "seed": self.seed,
+            "number": number,
             "soundfont": Path(self.soundfont).name,
         }
-        return Sample(f"rendered-{self.seed}-{number:06d}", facts, audio=encode_audio(audio, SAMPLE_RATE, "flac"))
