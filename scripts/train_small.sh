@@ -23,9 +23,9 @@ fit() { # NAME FLAGS…: train, then export the averaged weights
 }
 
 [ -d "$out/audio/val" ] ||
-  $musegen render "$out/audio/val" --songs "${HELD_OUT:-40}" --seed 1 --seconds "$each" --processes "$processes"
+  $musegen render "$out/audio/val" --split val --songs "${HELD_OUT:-40}" --seconds "$each" --processes "$processes"
 [ -d "$out/audio/train" ] ||
-  $musegen render "$out/audio/train" --songs "${SONGS:-500}" --seed 0 --seconds "$each" --processes "$processes"
+  $musegen render "$out/audio/train" --songs "${SONGS:-500}" --seconds "$each" --processes "$processes"
 fit vae "${data[@]}" ${VAE_FLAGS:-}
 for split in val train; do
   $musegen cache "$out/audio/$split" "$out/shards/$split" --embedder spectral --codec "$out/model/vae"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import random
 import sys
+from typing import Any
 
 import pytest
 
@@ -103,7 +104,7 @@ def test_midi_becomes_parts() -> None:
     require("mido")
     import mido
 
-    def track(name: str, *messages: mido.Message) -> mido.MidiTrack:
+    def track(name: str, *messages: Any) -> mido.MidiTrack:
         return mido.MidiTrack([mido.MetaMessage("track_name", name=name), *messages])
 
     def on(note: int, time: int = 0, channel: int = 0) -> mido.Message:

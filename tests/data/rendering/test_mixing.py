@@ -76,7 +76,7 @@ def test_a_room_is_that_of_the_recursion() -> None:
     for delay in ALLPASSES:
         numerator, denominator = np.zeros(delay + 1), np.zeros(delay + 1)
         numerator[[0, delay]], denominator[[0, delay]] = (-0.5, 1), (1, -0.5)
-        expected = lfilter(numerator, denominator, expected)
+        expected = np.asarray(lfilter(numerator, denominator, expected))
     np.testing.assert_allclose(room(audio, 1.0, damping=0.3)[0], expected / len(COMBS), atol=1e-5)
 
 
