@@ -16,6 +16,7 @@ FLOORS = [
     ["recipes"],
     ["tensor_files"],
     ["audio"],
+    ["kernels"],
     ["nn"],
     ["models"],
     ["checkpoints"],

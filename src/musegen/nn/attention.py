@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
+import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from musegen.nn.attending import attend
 from musegen.nn.feedforward import zeroed
 from musegen.nn.rotary import Rotation, rotate
 
@@ -35,6 +36,9 @@ class Memory(NamedTuple):
 class _Attention(nn.Module):
     """The parts that both kinds of attention share."""
 
+    fast = False
+    """Whether `attend` may choose kernels for inference on a GPU."""
+
     def __init__(self, dim: int, heads: int, qk_norm: QKNorm) -> None:
         super().__init__()
         if dim % heads:
@@ -55,8 +59,7 @@ class _Attention(nn.Module):
         return x.unflatten(-1, (-1, self.head_dim)).transpose(1, 2)
 
     def _attend(self, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
-        attended = F.scaled_dot_product_attention(queries, keys, values, attn_mask=mask)
-        return self.to_out(attended.transpose(1, 2).flatten(2))
+        return self.to_out(attend(queries, keys, values, mask, self.fast))
 
 
 class SelfAttention(_Attention):
@@ -83,11 +86,15 @@ class SelfAttention(_Attention):
             rotation: their positions; None without rotary positions.
             mask: True where a token may be read, ``[batch, 1, 1, tokens]``; None where every token may.
         """
-        queries, keys, values = (self._split(part) for part in self.to_qkv(x).chunk(3, dim=-1))
-        queries, keys = self.q_norm(queries).to(values.dtype), self.k_norm(keys).to(values.dtype)
+        parts = self.to_qkv(x).unflatten(-1, (3, self.heads, self.head_dim))  # [batch, tokens, 3, heads, head_dim]
+        both, values = parts[:, :, :2], parts[:, :, 2]
+        if not isinstance(self.q_norm, nn.Identity):
+            both = torch.stack((self.q_norm(both[:, :, 0]), self.k_norm(both[:, :, 1])), dim=2).to(values.dtype)
         if rotation is not None:
-            queries, keys = rotate(queries, rotation), rotate(keys, rotation)
-        return self._attend(queries, keys, values, mask)
+            # tokens stay before heads in memory: attention answers in the order it is asked in
+            both = rotate(both, (rotation[0][:, None, None], rotation[1][:, None, None]))
+        queries, keys = both.unbind(2)
+        return self._attend(queries.transpose(1, 2), keys.transpose(1, 2), values.transpose(1, 2), mask)
 
 
 class CrossAttention(_Attention):

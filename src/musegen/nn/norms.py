@@ -28,6 +28,10 @@ class LayerNorm(nn.Module):
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise ``[..., dim]`` and return it in the dtype of ``x``."""
+        """Normalise ``[..., dim]`` and return it in the narrower dtype of ``x`` and the scale."""
+        dtype = x.dtype if x.dtype.itemsize <= self.gamma.dtype.itemsize else self.gamma.dtype
+        gamma, beta = self.gamma, self.beta
+        if dtype != x.dtype:  # what runs through a network is wider than its weights: see `Stack`
+            gamma, beta = gamma.to(x.dtype), beta.to(x.dtype)
         # the kernel itself computes in float32, also where it reads and writes half precision
-        return F.layer_norm(x, x.shape[-1:], self.gamma, self.beta, self.eps).to(x.dtype)
+        return F.layer_norm(x, x.shape[-1:], gamma, beta, self.eps).to(dtype)

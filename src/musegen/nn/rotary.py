@@ -49,7 +49,7 @@ def rotate(x: Tensor, rotation: Rotation) -> Tensor:
     Dimension i is paired with dimension i + width / 2, as in stable-audio-tools.
 
     Args:
-        x: queries or keys, ``[..., length, head_dim]``.
+        x: queries or keys, ``[..., length, head_dim]``, or in another order that the rotation has been shaped for.
         rotation: what `RotaryEmbedding` returned for this length.
 
     Returns:

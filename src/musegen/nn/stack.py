@@ -17,6 +17,9 @@ from musegen.nn.rotary import Rotation
 class Stack(nn.ModuleList):
     """A list of blocks that runs.
 
+    Without gradients, what runs through blocks of half precision is float32: every block adds a little to it, and would
+    otherwise round it every time.
+
     Args:
         blocks: what it holds.
         gradient_checkpointing: compute the inside of each block again for the gradient instead of keeping it.
@@ -43,7 +46,12 @@ class Stack(nn.ModuleList):
             memory: what `memories` returned.
             rotation: the tokens' positions; None without rotary positions.
             mask: True where a token may be read, ``[batch, tokens]``, at least one an item; None where every token may.
+
+        Returns:
+            The same shape; float32 without gradients.
         """
+        if not torch.is_grad_enabled() and x.dtype in (torch.bfloat16, torch.float16):
+            x = x.float()
         keys = None if mask is None else mask[:, None, None, :]
         again = self.gradient_checkpointing and torch.is_grad_enabled()
         for block, read in zip(self, memory, strict=True):

@@ -60,4 +60,4 @@ class Transformer(nn.Module):
             mask = F.pad(mask, (prepended.shape[1], 0), value=True)
         rotation = self.rotary_pos_emb(tokens.shape[1])
         tokens = self.layers(tokens, memory, rotation, mask)
-        return self.project_out(tokens[:, prepended.shape[1] :])
+        return self.project_out(tokens[:, prepended.shape[1] :].to(x.dtype))

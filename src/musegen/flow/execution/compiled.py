@@ -12,8 +12,11 @@ from torch import nn
 from musegen.flow.execution.base import Evaluate, Execution, Step
 from musegen.flow.execution.eager import Eager
 from musegen.flow.execution.graph import Graph
+from musegen.kernels import available
 from musegen.models.base import FlowNetwork
+from musegen.nn.attention import CrossAttention, SelfAttention
 from musegen.nn.block import Block
+from musegen.nn.stack import Stack
 
 logger = logging.getLogger(__name__)
 
@@ -30,12 +33,21 @@ class Compiled(Execution):
         backend: of ``torch.compile``; ``aot_eager`` and ``eager`` compile nothing, for tests.
         mode: of ``torch.compile``; ``max-autotune-no-cudagraphs`` chooses kernels by timing, so that bits may differ
             from process to process.
+        kernels: use our own kernels for a handful of tokens, and cuDNN's attention for many.
     """
 
+    whole = False
+
     def __init__(
-        self, skip_null: bool = True, graph: bool = True, backend: str = "inductor", mode: str | None = None
+        self,
+        skip_null: bool = True,
+        graph: bool = True,
+        backend: str = "inductor",
+        mode: str | None = None,
+        kernels: bool = True,
     ) -> None:
         super().__init__(skip_null)
+        self.kernels = kernels
         self.graph, self.backend, self.mode = graph, backend, mode
         self.inner: Execution = Eager(skip_null)
 
@@ -48,16 +60,32 @@ class Compiled(Execution):
         if reason:
             logger.info("not compiling: %s", reason)
         else:
-            compile_blocks(network, self.backend, self.mode)
+            compile_blocks(network, self.backend, self.mode, self.whole)
+        if self.kernels:
+            use_kernels(network)
 
     def begin(self, evaluate: Evaluate, prepared: Any, kind: str) -> Step:
         """As the inner execution does; the blocks compile themselves."""
         return self.inner.begin(evaluate, prepared, kind)
 
 
-def compile_blocks(network: nn.Module, backend: str = "inductor", mode: str | None = None) -> int:
-    """Compile every block of a network in place, at its next call; returns how many there are."""
-    blocks = [module for module in network.modules() if isinstance(module, Block)]
+def use_kernels(network: nn.Module) -> bool:
+    """Let a network use our kernels and cuDNN's attention, in place; returns False where it cannot, and logs why."""
+    reason = available.why_not(next(network.parameters()).device)
+    if reason:
+        logger.info("none of our own kernels: %s", reason)
+        return False
+    for module in network.modules():
+        if isinstance(module, SelfAttention | CrossAttention):
+            module.fast = True
+        elif isinstance(module, Block):
+            module.few_rows = True
+    return True
+
+
+def compile_blocks(network: nn.Module, backend: str = "inductor", mode: str | None = None, whole: bool = False) -> int:
+    """Compile each block of a network in place at its next call, or all of them as one; returns how many there are."""
+    blocks = [module for module in network.modules() if isinstance(module, Stack if whole else Block)]
     for block in blocks:
         block.compile(backend=backend, mode=mode, dynamic=False)
     return len(blocks)
