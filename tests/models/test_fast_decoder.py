@@ -1,4 +1,4 @@
-"""The decoder with channels last decodes the same."""
+"""The decoder with folded weights decodes the same."""
 
 from __future__ import annotations
 

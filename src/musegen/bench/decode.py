@@ -7,7 +7,7 @@ from typing import Literal
 
 
 def decode(
-    ways: list[str] = ["plain", "compiled", "fast", "fast compiled"],  # noqa: B006
+    ways: list[str] = ["plain", "compiled", "fast compiled", "kernels compiled"],  # noqa: B006
     precisions: list[str] = [],  # noqa: B006
     chunks: list[int] = [],  # noqa: B006
     frames: int | None = None,
@@ -20,8 +20,8 @@ def decode(
     """Measure the decoder, with random weights.
 
     Args:
-        ways: "plain" is the module itself, "fast" its copy with channels last; "graph" records either, "compiled"
-            compiles and records.
+        ways: "plain" is the module itself, "fast" its copy with folded weights, "kernels" that with our own kernels;
+            "graph" records any of them, "compiled" compiles and records.
         precisions: float32, bfloat16, float16; by default float16 on a GPU, float32 on a CPU.
         chunks: frames decoded at a time; by default 128 256 1024 on a GPU, 32 on a CPU.
         frames: of the latents; by default 1024 (47 s) on a GPU, 32 on a CPU.
@@ -35,6 +35,7 @@ def decode(
 
     from musegen.bench.ceilings import measure_ceilings
     from musegen.bench.decoders import decoder_cost, make_decoder, peer_decoder
+    from musegen.bench.flows import clear
     from musegen.bench.networks import build, codec, default_size
     from musegen.bench.report import Report, Row, relative_error
     from musegen.bench.timing import time_runs
@@ -52,6 +53,7 @@ def decode(
 
     def measure(row: Row, way: str, chunk: int) -> None:
         torch.compiler.reset()
+        clear(where)
         if way.startswith("diffusers"):
             run = peer_decoder(vae, getattr(torch, row.precision), way.endswith("compiled"))
         else:

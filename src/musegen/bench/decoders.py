@@ -24,16 +24,16 @@ def make_decoder(vae: OobleckAutoencoder, way: str, dtype: torch.dtype, chunk: i
 
     Args:
         vae: folded; it stays as it is.
-        way: words: ``plain`` or ``fast``, then perhaps ``compiled`` or ``graph``.
+        way: words: ``plain``, ``fast`` or ``kernels``, then perhaps ``compiled`` or ``graph``.
         dtype: to compute in.
         chunk: frames at a time.
     """
     layout, *rest = way.split()
-    known = {"plain", "fast", "compiled", "graph"}
+    known = {"plain", "fast", "kernels", "compiled", "graph"}
     if not {layout, *rest} <= known:
         raise ValueError(f"ways: expected words of {', '.join(sorted(known))}, got {way!r}")
-    if layout == "fast":
-        decoder: Decode = FastDecoder(vae, dtype)
+    if layout != "plain":
+        decoder: Decode = FastDecoder(vae, dtype, kernels=layout == "kernels")
     else:
         decoder = copy.deepcopy(vae).fold_weight_norm().to(dtype).decode
     if "compiled" in way:

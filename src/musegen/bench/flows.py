@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,10 +23,11 @@ from musegen.flow.paths.base import Path
 from musegen.flow.samplers.base import Sampler
 from musegen.flow.sampling import Request
 from musegen.models.base import FlowNetwork
+from musegen.nn.feedforward import MLP, SwiGLU
 from musegen.nn.float8 import use_float8
 from musegen.plugins import choose
 
-BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "float8": 1}
+BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "float8": 1, "float8-ff": 1.3}
 EXECUTIONS = "musegen.flow.execution"
 BACKENDS = {
     "flash": SDPBackend.FLASH_ATTENTION,
@@ -82,6 +84,8 @@ class Setup:
         network: FlowNetwork = build(lambda: flow_network(self.sizes, self.size), self.device)
         if precision == "float8":
             return use_float8(network.to(torch.bfloat16))
+        if precision == "float8-ff":
+            return use_float8(use_float8(network.to(torch.bfloat16), within=SwiGLU), within=MLP)
         return network.to(getattr(torch, precision))
 
     def request(self, network: FlowNetwork, execution: Execution | None, items: int) -> Counted:
@@ -100,8 +104,12 @@ class Setup:
             counts=([0],),
         )
 
-    def evaluate(self, request: Request, items: int = 1) -> Tensor:
-        """One guided evaluation at fixed noise, ``[1, *shape]``, on the CPU."""
+    def evaluate(self, request: Request, items: int = 1) -> tuple[Tensor, Tensor]:
+        """One guided evaluation of the first item at fixed noise, on the CPU.
+
+        Returns:
+            The network's two answers, ``[2, *shape]``, and what guidance makes of them, ``[1, *shape]``.
+        """
         places = torch.arange(items).clamp(max=len(request.condition) - 1)
         predict = GuidedPrediction(
             request.network,
@@ -112,15 +120,17 @@ class Setup:
             request.execution,
         )
         x = torch.randn(1, *request.network.shape, generator=torch.Generator().manual_seed(5)).to(self.device)
+        x, time = x.expand(items, *x.shape[1:]).contiguous(), torch.tensor(REFERENCE_TIME)
         with torch.inference_mode():
-            return predict(x.expand(items, *x.shape[1:]).contiguous(), torch.tensor(REFERENCE_TIME))[:1].float().cpu()
+            both = predict._predict(x, time, guided=True).float().cpu()[[0, items]]
+            return both, predict(x, time)[:1].float().cpu()
 
 
 @dataclass
 class Reference:
     """What the plain path in float32 makes of the first item; measured once, others are compared with it."""
 
-    evaluation: Tensor
+    evaluation: tuple[Tensor, Tensor]
     end: Tensor | None
 
 
@@ -147,6 +157,7 @@ def measure_flow(
 ) -> Timing:
     """Fill in a row: sample its batch in its precision."""
     torch.compiler.reset()
+    clear(setup.device)
     network = network or setup.network(row.precision)
     chosen = choose(execution, Execution, EXECUTIONS)
     chosen.prepare(network)
@@ -160,7 +171,8 @@ def measure_flow(
     with torch.inference_mode(), attending(attention):
         timing = time_runs(run, setup.device, runs, limit=limit)
         if reference is not None:
-            row.error = relative_error(setup.evaluate(request, lane), reference.evaluation)
+            pairs = zip(setup.evaluate(request, lane), reference.evaluation, strict=True)
+            row.error, row.guided = (relative_error(found, expected) for found, expected in pairs)
             row.final = None if reference.end is None else relative_error(end[0][:1], reference.end)
     lanes = -(-row.batch // lane)
     row.evaluations = request.counts[0][0] / lanes
@@ -168,6 +180,13 @@ def measure_flow(
     moved = weights * BYTES[row.precision] * request.counts[0][0]
     row.took(timing, report.ceilings, flops * row.batch * row.evaluations, moved)
     return timing
+
+
+def clear(device: torch.device) -> None:
+    """Free what earlier rows have left, so that each row shows the memory of its own."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
 
 
 @contextlib.contextmanager

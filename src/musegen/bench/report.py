@@ -36,7 +36,8 @@ class Row:
         mfu: the same as a share of the measured matrix product.
         bandwidth: share of the measured copy, of the bytes that must be moved.
         evaluations: of the network, for one item.
-        error: relative RMS of one evaluation (or of what the row makes) to the plain float32 path.
+        error: relative RMS of the network's evaluation (or of what the row makes) to the plain float32 path.
+        guided: the same after guidance, which multiplies the difference of two evaluations.
         final: the same of the end of the trajectory.
         poster: the poster's seconds an item.
         floor: least seconds an item at the measured ceilings.
@@ -57,6 +58,7 @@ class Row:
     bandwidth: float | None = None
     evaluations: float | None = None
     error: float | None = None
+    guided: float | None = None
     final: float | None = None
     poster: float | None = None
     floor: float | None = None
@@ -93,6 +95,7 @@ COLUMNS: dict[str, Callable[[Row, float, str], str]] = {
     "copy": lambda row, scale, unit: "" if row.bandwidth is None else f"{100 * row.bandwidth:.0f}%",
     "evals": lambda row, scale, unit: _number(row.evaluations, 1),
     "error": lambda row, scale, unit: "" if row.error is None else f"{row.error:.1e}",
+    "guided": lambda row, scale, unit: "" if row.guided is None else f"{row.guided:.1e}",
     "at the end": lambda row, scale, unit: "" if row.final is None else f"{row.final:.1e}",
     "note": lambda row, scale, unit: row.note,
 }

@@ -1,4 +1,4 @@
-"""The decoder of latents laid out for a GPU's convolutions: the same numbers, for inference only."""
+"""The decoder of latents for a GPU: the same numbers, for inference only."""
 
 from __future__ import annotations
 
@@ -11,46 +11,46 @@ from musegen.nn.precise import Precise
 from musegen.nn.snake import TINY, SnakeBeta
 from musegen.nn.weight_norm import Conv1d, ConvTranspose1d
 
+WIDEST_KERNEL = 256
+"""Channels of the widest residual unit that runs as one kernel: wider ones spend their time on products alone."""
+
 
 class FastDecoder(nn.Module):
-    """Decodes as `OobleckAutoencoder.decode` does, with channels last in memory and weights folded.
+    """Decodes as `OobleckAutoencoder.decode` does, with weights folded and activations as plain operations.
 
-    Tensor cores want the channels of a sample side by side; laid out otherwise, every convolution transposes before and
-    after. A transposed convolution is a convolution of two taps here, whose channels are the samples it makes.
-    Activations are plain operations, so that a compiler can fuse them.
+    So written a compiler can fuse the activations. Most of the time goes into the last residual units, which have few
+    channels and millions of samples: each of them can run as one kernel, which reads its input and writes its output
+    once.
 
     Args:
         codec: what it is made of; it stays as it is.
         dtype: to compute in.
+        kernels: run narrow residual units as one kernel each; see `musegen.kernels.available`.
     """
 
-    def __init__(self, codec: OobleckAutoencoder, dtype: torch.dtype = torch.float16) -> None:
+    def __init__(self, codec: OobleckAutoencoder, dtype: torch.dtype = torch.float16, kernels: bool = False) -> None:
         super().__init__()
         self.dtype = dtype
-        self.layers = nn.Sequential(*(_translate(layer) for layer in codec.decoder.layers))
+        self.layers = nn.Sequential(*(_translate(layer, kernels) for layer in codec.decoder.layers))
         self.to(dtype)
-        for module in self.modules():
-            if isinstance(module, Convolution | Upsampling):
-                module.weight.data = module.weight.data.contiguous(memory_format=torch.channels_last)
         self.requires_grad_(False).eval()
 
     def forward(self, latents: Tensor) -> Tensor:
         """``[batch, latent_channels, frames]`` to audio ``[batch, audio_channels, samples]``, float32."""
-        x = latents.to(self.dtype)[:, :, None, :].contiguous(memory_format=torch.channels_last)
-        return self.layers(x)[:, :, 0, :].float()
+        return self.layers(latents.to(self.dtype)).float()
 
 
 class Snake(Precise):
-    """`SnakeBeta` on ``[batch, channels, 1, samples]``; its two scales are computed once, in float32."""
+    """`SnakeBeta` on ``[batch, channels, samples]``; its two scales are computed once, in float32."""
 
     frequency: Tensor
     gain: Tensor
 
     def __init__(self, snake: SnakeBeta) -> None:
         super().__init__()
-        frequency, magnitude = snake.alpha.detach().float().exp(), snake.beta.detach().float().exp()
-        self.register_buffer("frequency", frequency[:, None, None])
-        self.register_buffer("gain", (1 / (magnitude + TINY))[:, None, None])
+        frequency, gain = _scales(snake)
+        self.register_buffer("frequency", frequency[:, None])
+        self.register_buffer("gain", gain[:, None])
 
     def forward(self, x: Tensor) -> Tensor:
         """The same shape and dtype."""
@@ -59,44 +59,29 @@ class Snake(Precise):
 
 
 class Convolution(nn.Module):
-    """`Conv1d` on ``[batch, channels, 1, samples]``."""
+    """`Conv1d` with its weight folded."""
 
     def __init__(self, convolution: Conv1d) -> None:
         super().__init__()
-        self.weight = nn.Parameter(convolution.normalised_weight().detach().clone()[:, :, None, :])
-        self.bias = None if convolution.bias is None else nn.Parameter(convolution.bias.detach().clone())
-        self.padding, self.dilation = (0, int(convolution.padding[0])), (1, int(convolution.dilation[0]))
+        self.weight, self.bias = _folded(convolution)
+        self.padding, self.dilation = int(convolution.padding[0]), int(convolution.dilation[0])
 
     def forward(self, x: Tensor) -> Tensor:
-        """``[batch, in_channels, 1, samples]`` to ``[batch, out_channels, 1, samples]``."""
-        return F.conv2d(x, self.weight, self.bias, padding=self.padding, dilation=self.dilation)
+        """``[batch, in_channels, samples]`` to ``[batch, out_channels, samples]``."""
+        return F.conv1d(x, self.weight, self.bias, padding=self.padding, dilation=self.dilation)
 
 
 class Upsampling(nn.Module):
-    """`ConvTranspose1d` with a kernel of two strides: each sample it makes reads two of its inputs.
-
-    Output ``stride · i + r - padding`` is ``weight[r] · x[i] + weight[stride + r] · x[i - 1]``, for ``r`` below the
-    stride: a convolution of two taps with ``stride · out_channels`` channels, whose channels, samples first, are the
-    output in its own order where channels lie last in memory.
-    """
+    """`ConvTranspose1d` with its weight folded."""
 
     def __init__(self, transposed: ConvTranspose1d) -> None:
         super().__init__()
-        weight = transposed.normalised_weight().detach()  # [in, out, 2 · stride]
+        self.weight, self.bias = _folded(transposed)
         self.stride, self.padding = int(transposed.stride[0]), int(transposed.padding[0])
-        first, second = weight[..., : self.stride], weight[..., self.stride :]
-        taps = torch.stack((second, first), dim=-1)  # the earlier input first: [in, out, stride, 2]
-        flat = taps.permute(2, 1, 0, 3).flatten(0, 1)  # [stride · out, in, 2]
-        self.weight = nn.Parameter(flat[:, :, None, :].clone())
-        self.bias = None if transposed.bias is None else nn.Parameter(transposed.bias.detach().repeat(self.stride))
 
     def forward(self, x: Tensor) -> Tensor:
-        """``[batch, in_channels, 1, samples]`` to ``[batch, out_channels, 1, stride · samples]``."""
-        taps = F.conv2d(x, self.weight, self.bias, padding=(0, 1))  # one more than the samples
-        flat = taps.permute(0, 2, 3, 1)  # [batch, 1, samples + 1, stride · out]
-        flat = flat.unflatten(-1, (self.stride, -1)).flatten(2, 3)
-        made = flat[:, :, self.padding : self.padding + x.shape[-1] * self.stride]
-        return made.permute(0, 3, 1, 2)
+        """``[batch, in_channels, samples]`` to ``[batch, out_channels, stride · samples]``."""
+        return F.conv_transpose1d(x, self.weight, self.bias, self.stride, self.padding)
 
 
 class Residual(nn.Module):
@@ -111,7 +96,55 @@ class Residual(nn.Module):
         return x + self.layers(x)
 
 
-def _translate(layer: nn.Module) -> nn.Module:
+class Scales(Precise):
+    """Frequency and gain of both snakes of a residual unit, ``[4, channels]``, float32."""
+
+    values: Tensor
+
+    def __init__(self, unit: ResidualUnit) -> None:
+        super().__init__()
+        snakes = [layer for layer in unit.layers if isinstance(layer, SnakeBeta)]
+        self.register_buffer("values", torch.stack([scale for snake in snakes for scale in _scales(snake)]))
+
+
+class OneKernel(nn.Module):
+    """`ResidualUnit` as one kernel."""
+
+    def __init__(self, unit: ResidualUnit) -> None:
+        super().__init__()
+        _, dilated, _, pointwise = unit.layers
+        assert isinstance(dilated, Conv1d)
+        assert isinstance(pointwise, Conv1d)
+        first, self.first_bias = _folded(dilated)
+        second, self.second_bias = _folded(pointwise)
+        self.first = nn.Parameter(first.detach().permute(2, 0, 1).contiguous())
+        self.second = nn.Parameter(second.detach()[:, :, 0].contiguous())
+        self.scales = Scales(unit)
+        self.dilation = int(dilated.dilation[0])
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The same shape."""
+        from musegen.kernels.residual_unit import residual_unit
+
+        assert self.first_bias is not None
+        assert self.second_bias is not None
+        x = x.contiguous()
+        return residual_unit(
+            x, self.first, self.first_bias, self.second, self.second_bias, self.scales.values, self.dilation
+        )
+
+
+def _scales(snake: SnakeBeta) -> tuple[Tensor, Tensor]:
+    """Frequency and gain, ``[channels]`` each, float32."""
+    return snake.alpha.detach().float().exp(), 1 / (snake.beta.detach().float().exp() + TINY)
+
+
+def _folded(layer: Conv1d | ConvTranspose1d) -> tuple[nn.Parameter, nn.Parameter | None]:
+    weight = nn.Parameter(layer.normalised_weight().detach().clone())
+    return weight, None if layer.bias is None else nn.Parameter(layer.bias.detach().clone())
+
+
+def _translate(layer: nn.Module, kernels: bool) -> nn.Module:
     match layer:
         case SnakeBeta():
             return Snake(layer)
@@ -120,9 +153,11 @@ def _translate(layer: nn.Module) -> nn.Module:
         case ConvTranspose1d():
             return Upsampling(layer)
         case ResidualUnit():
-            return Residual(_translate(layer.layers))
+            width = next(layer.parameters()).numel()
+            narrow = 16 <= width <= WIDEST_KERNEL and width & (width - 1) == 0
+            return OneKernel(layer) if kernels and narrow else Residual(_translate(layer.layers, kernels))
         case DecoderBlock():
-            return _translate(layer.layers)
+            return _translate(layer.layers, kernels)
         case nn.Sequential():
-            return nn.Sequential(*(_translate(inner) for inner in layer))
+            return nn.Sequential(*(_translate(inner, kernels) for inner in layer))
     raise TypeError(f"expected a layer of Oobleck's decoder, got {type(layer).__name__}")

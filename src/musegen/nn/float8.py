@@ -43,7 +43,7 @@ class Float8Linear(nn.Module):
         rounded, scale = to_float8(rows)
         if x.is_cuda:
             product = torch._scaled_mm(
-                rounded, self.weight.t(), scale, self.scale, self.bias, out_dtype=x.dtype, use_fast_accum=True
+                rounded, self.weight.t(), scale, self.scale, self.bias, out_dtype=x.dtype, use_fast_accum=False
             )
         else:
             product = (rounded.float() @ self.weight.float().t()) * scale * self.scale
@@ -57,13 +57,18 @@ def to_float8(rows: Tensor) -> tuple[Tensor, Tensor]:
     return (rows.float() / scale).clamp(-LARGEST, LARGEST).to(torch.float8_e4m3fn), scale
 
 
-def use_float8(module: Module, smallest: int = 256) -> Module:
+def use_float8(module: Module, smallest: int = 256, within: type[nn.Module] | None = None) -> Module:
     """Replace the linear layers of a module's blocks, in place; returns the module.
 
     Args:
         module: in bfloat16 on a GPU.
         smallest: layers with fewer features on either side stay as they are.
+        within: only layers inside of modules of this class; None for all.
     """
+    if within is not None:
+        for inner in [inner for inner in module.modules() if isinstance(inner, within)]:
+            use_float8(inner, smallest)
+        return module
     for parent in list(module.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, nn.Linear) and min(child.in_features, child.out_features) >= smallest:
