@@ -14,6 +14,7 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
 from musegen.conditioning.conditioning import Conditioning
+from musegen.flow.execution.compiled import compile_blocks
 from musegen.flow.guidance.base import Guidance
 from musegen.flow.guidance.classifier_free import ClassifierFree
 from musegen.flow.model import FlowModel
@@ -58,7 +59,7 @@ class FlowStage(ResumableStage, ABC):
         scheduler: of the learning rate, counted in optimizer steps.
         pretrained: start from this checkpoint (musegen, stable-audio-tools or diffusers): every key is loaded or named.
         freeze: patterns over parameter names (``network.transformer.*``) that do not train.
-        compile: ``torch.compile`` the network for training.
+        compile: ``torch.compile`` the block that the network repeats, for training.
     """
 
     data_key: str
@@ -104,7 +105,7 @@ class FlowStage(ResumableStage, ABC):
             self._start_from(pretrained)
         self._freeze(freeze)
         if compile:
-            self.model.network.compile()
+            compile_blocks(self.model.network)
 
     def _start_from(self, source: str) -> None:
         from musegen.interop.initialise import load_pretrained
