@@ -6,13 +6,12 @@ import random
 import re
 from collections import Counter
 
-import numpy as np
 import pytest
 
 from musegen.data.rendering.captions import METRES, article, listed, mood, pace, write_captions
 from musegen.data.rendering.genres import GENRES
 from musegen.data.rendering.instruments import HAND, KIT, NAMES
-from musegen.data.rendering.performance import Performance
+from musegen.data.rendering.performance import Arrangement
 from musegen.data.rendering.songs import Section, Song
 
 SMALL_WORDS = {"a", "an", "and", "at", "in", "on", "with", "for", "by", "of", "the", "piano", "guitar", "bass", "sax"}
@@ -25,11 +24,11 @@ def song(style: str = "bossanova", tempo: int = 84, mode: str = "minor", tonic: 
     return Song(style, int(known.beats * known.pulse), tonic, mode, tempo, (Section("A", style, (("I",),)),))
 
 
-def played(kind: str = "band", names: tuple[str, ...] = BAND, lead: str | None = "alto sax") -> Performance:
-    return Performance(np.zeros((2, 1), np.float32), kind, names, lead)
+def played(kind: str = "band", names: tuple[str, ...] = BAND, lead: str | None = "alto sax") -> Arrangement:
+    return Arrangement(kind, (), names, lead)
 
 
-def captions(one: Song, by: Performance, count: int = 60) -> list[str]:
+def captions(one: Song, by: Arrangement, count: int = 60) -> list[str]:
     return [caption for seed in range(count) for caption in write_captions(random.Random(seed), one, by)]
 
 

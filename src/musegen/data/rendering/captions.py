@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from musegen.data.rendering.performance import Performance
+from musegen.data.rendering.performance import Arrangement
 from musegen.data.rendering.songs import Song
 
 PACES = {
@@ -31,7 +31,7 @@ VARIANTS = 8
 """Captions a song has at most: the full one, then others drawn from many."""
 
 
-def write_captions(chance: random.Random, song: Song, played: Performance) -> list[str]:
+def write_captions(chance: random.Random, song: Song, played: Arrangement) -> list[str]:
     """Captions from a full sentence, which comes first, to a few words; each says only what is true.
 
     The first one says genre, tempo, key and instruments of the whole piece. Drums alone have no key.
@@ -73,7 +73,7 @@ class _Phrases:
         played: by whom.
     """
 
-    def __init__(self, chance: random.Random, song: Song, played: Performance) -> None:
+    def __init__(self, chance: random.Random, song: Song, played: Arrangement) -> None:
         self.chance, self.song, self.played = chance, song, played
         genre = song.genre
         few = played.kind not in ("band", "without drums")

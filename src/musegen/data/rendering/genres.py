@@ -53,7 +53,7 @@ _FOUR_FOUR = {
     "bwmarch": ("march", "march", 84, 132), "calypso": ("calypso", "latin", 84, 150),
     "chacha": ("cha-cha", "latin", 96, 140), "charleston": ("charleston", "swing", 110, 180),
     "countryblues": ("country blues", "country", 70, 140), "countryswing": ("country swing", "country", 90, 170),
-    "cubanguitar": ("cuban", "latin", 80, 150), "descendingjazz": ("jazz", "jazz", 76, 150),
+    "cubanguitar": ("cuban folk", "latin", 80, 150), "descendingjazz": ("jazz", "jazz", 76, 150),
     "desert": ("desert blues", "folk", 70, 130), "dixie": ("dixieland", "swing", 100, 180),
     "dixiemarch": ("dixieland march", "march", 90, 150), "dsoul": ("soul", "soul", 70, 130),
     "easyswing": ("easy swing", "swing", 84, 150), "evansish": ("modal jazz", "jazz", 70, 150),
@@ -91,7 +91,7 @@ _FOUR_FOUR = {
 }  # fmt: skip
 _COUNTABLE = {
     "ballad", "beguine", "bolero", "march", "study", "tune", "waltz", "hymn", "lullaby", "polka", "rag", "rhumba",
-    "samba", "tango", "foxtrot", "quickstep", "charleston", "mambo", "spiritual", "cha-cha", "twist", "jive",
+    "samba", "tango", "rhythm", "foxtrot", "quickstep", "charleston", "mambo", "spiritual", "cha-cha", "twist", "jive",
     "strut", "shuffle",
 }  # fmt: skip
 _THREE_FOUR = {
@@ -123,7 +123,7 @@ GENRES = {
     "ballad128": _genre("ballad", "ballad", 56, 100, "12/8", 1.0, True),
     "blues128": _genre("blues", "blues", 60, 116, "12/8", 1.0, True),
     "rock-128": _genre("doo-wop rock", "rock", 60, 120, "12/8", 1.0, True),
-    "afro-cuban": _genre("afro-cuban", "latin", 72, 130, "6/8", 1.5, True),
+    "afro-cuban": _genre("afro-cuban rhythm", "latin", 72, 130, "6/8", 1.5, True),
 }
 """By file of MMA's standard library."""
 

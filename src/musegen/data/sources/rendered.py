@@ -14,7 +14,7 @@ from musegen.audio import encode_audio
 from musegen.data.ingest.splits import Split
 from musegen.data.rendering.captions import mood, pace, write_captions
 from musegen.data.rendering.library import find_mma, read_library
-from musegen.data.rendering.performance import Performance, perform
+from musegen.data.rendering.performance import Arrangement, arrange, mix
 from musegen.data.rendering.songs import Song, compose
 from musegen.data.rendering.soundfont import find_soundfont, is_free
 from musegen.data.rendering.splits import check_split, has_style
@@ -91,28 +91,37 @@ class Rendered(Source):
 
     def song(self, number: int, attempt: int = 0) -> Song:
         """What song ``number`` is, before it is played."""
-        chance = random.Random(hash_seed(self.seed, self.part, "song", number, attempt))
-        return compose(chance, self.styles, self.seconds, self.part)
+        return compose(self._chance("song", number, attempt), self.styles, self.seconds, self.part)
 
     def read(self, number: int) -> Sample | None:
-        """Compose, play and render a song; another one where MMA cannot play it, and None after four such."""
+        """Compose, arrange, play and render a song; another one where that fails, and None after four such."""
         for attempt in range(ATTEMPTS):
-            song = self.song(number, attempt)
-            chance = random.Random(hash_seed(self.seed, self.part, "performance", number, attempt))
-            played = perform(song, self.mma, self.soundfont, SAMPLE_RATE, self.seconds, chance)
-            if played is not None:
-                audio = encode_audio(torch.from_numpy(played.audio), SAMPLE_RATE, "flac")
-                return Sample(self.key(number), self._facts(number, song, played), audio=audio)
+            song, chance = self.song(number, attempt), self._chance("performance", number, attempt)
+            arrangement = arrange(song, self.mma, self.seconds, chance)
+            if arrangement is None:
+                continue
+            audio = mix(arrangement.parts, self.soundfont, SAMPLE_RATE, self.seconds, chance)
+            if audio is not None:
+                facts = {**self._facts(number, song, arrangement), "seconds": audio.shape[1] / SAMPLE_RATE}
+                flac = encode_audio(torch.from_numpy(audio), SAMPLE_RATE, "flac")
+                return Sample(self.key(number), facts, audio=flac)
         return None
 
-    def _facts(self, number: int, song: Song, played: Performance) -> dict[str, Any]:
+    def facts(self, number: int) -> dict[str, Any] | None:
+        """What will be known of a song but its length, without rendering it; None where its first attempt fails."""
+        song = self.song(number)
+        arrangement = arrange(song, self.mma, self.seconds, self._chance("performance", number, 0))
+        return None if arrangement is None else self._facts(number, song, arrangement)
+
+    def _chance(self, of: str, *parts: int) -> random.Random:
+        return random.Random(hash_seed(self.seed, self.part, of, *parts))
+
+    def _facts(self, number: int, song: Song, played: Arrangement) -> dict[str, Any]:
         pitched = played.kind != "drums alone"
-        chance = random.Random(hash_seed(self.seed, self.part, "caption", number))
         return {
-            "captions": write_captions(chance, song, played),
+            "captions": write_captions(self._chance("caption", number), song, played),
             "source": "rendered",
             "licence": "CC0-1.0" if is_free(self.soundfont) else "unknown",
-            "seconds": played.audio.shape[1] / SAMPLE_RATE,
             "tempo": song.tempo,
             "pace": pace(song.tempo),
             "key": song.key if pitched else None,
