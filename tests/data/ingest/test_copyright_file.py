@@ -133,8 +133,7 @@ def test_free_text_grants_what_it_says_before_the_packaging() -> None:
         ("Creative Commons Attribution 3.0 Unported, creativecommons.org/licenses/by/3.0", ["CC-BY-3.0"]),
         ("Creative Commons Attribution-NonCommercial-ShareAlike 4.0", ["CC-BY-NC-SA-4.0"]),
         ('as indicated in the title of\nthis License: Attribution, ShareAlike.', ["CC-BY-SA"]),
-        ("the GNU General Public License\nas published; either version 2\nof the License, or (at your option) any later "
-         "version.", ["GPL-2+"]),
+        ("the GNU General Public License; either\nversion 2 of it, or (at your option) any later version.", ["GPL-2+"]),
         ("under the GNU General Public License version 3", ["GPL-3"]),
         ("the GNU Lesser General Public License", ["LGPL"]),
         ("The tunes were placed in the public domain by their author.", ["public-domain"]),

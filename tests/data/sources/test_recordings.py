@@ -62,7 +62,7 @@ def build_deb(place: Path, name: str, tree: Path, copyright_text: str) -> None:
         f"Package: {name}\nVersion: 1:2.5-2\nArchitecture: all\nMaintainer: A <a@example.org>\nDescription: music\n"
     )
     subprocess.run(
-        ["dpkg-deb", "--build", "--root-owner-group", str(tree), str(place)], check=True, capture_output=True
+        ["dpkg-deb", "--build", "-Znone", "--root-owner-group", str(tree), str(place)], check=True, capture_output=True
     )
 
 
@@ -147,7 +147,7 @@ def test_recordings_become_shards(packages: Path, tmp_path: Path) -> None:
     folder = ShardFolder(tmp_path / "out" / "train", ["audio"])
     samples = {folder[place].facts["file"].rpartition("/")[2]: folder[place] for place in range(3)}
     assert samples["tagged.ogg"].captions == [
-        "a Ambient piece".replace("a A", "an A"),
+        "an Ambient piece",
         "music of a video game",
         "Ambient",
     ]
@@ -176,7 +176,7 @@ def test_the_script_fetches_and_attributes(packages: Path, capsys: pytest.Captur
 def test_mistakes_are_one_line(packages: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match="Unable to locate package nothing"):
         fetch("nothing", packages, ["PD"])
-    with pytest.raises(ValueError, match="expected the name of a package, got '../x'"):
+    with pytest.raises(ValueError, match=r"expected the name of a package, got '\.\./x'"):
         fetch("../x", packages, ["PD"])
     assert list(packages.iterdir()) == []
     with pytest.raises(ValueError, match=r"expected packages, got none: run scripts/fetch_recordings\.py"):

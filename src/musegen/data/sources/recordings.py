@@ -150,9 +150,9 @@ def attribution(source: Recordings) -> str:
     lines = [
         "# Attribution",
         "",
-        "Recordings from Debian's packages. Changed only in sample rate, level and file format.",
+        "Recordings from Debian's packages; only sample rate, level and file format were changed.",
+        "The full terms are in the file `copyright` of each package.",
     ]
-    lines.append("The full terms are in the file `copyright` of each package.")
     package = None
     for piece in sorted(source.pieces, key=lambda piece: piece.name):
         facts = piece.facts
