@@ -20,9 +20,9 @@ def evaluate(
     reference: Path | None = None,
     truth: Path | None = None,
     train: Path | None = None,
-    embedder: list[str] | str | None = None,
+    embedder: str | None = None,
     joint: str | None = None,
-    metrics: list[str] | str | None = None,
+    metrics: str | None = None,
     seconds: float | None = None,
     limit: int | None = None,
     out: Path = Path("evaluation"),
@@ -40,12 +40,12 @@ def evaluate(
         reference: real music to be like: shards with audio, or audio files.
         truth: real music with facts that no model has seen: what the judges can say at best. By default the reference.
         train: the music that the model learned from, to find copies.
-        embedder: one or more of musicnn, clap, mert, passt, a class path, or a recipe in JSON: what Fréchet distance,
-            diversity and nearest training music are measured by. By default musicnn.
+        embedder: musicnn, clap, mert, passt, a class path, or a recipe in JSON; several parted by commas: what Fréchet
+            distance, diversity and nearest training music are measured by. By default musicnn.
         joint: an embedder of music and text for similarity and retrieval (clap, muq_mulan, a class path, a recipe in
             JSON), trained apart from the model's own; without one both are left out.
-        metrics: only these: tempo, key, instruments, genre, tags, similarity, frechet, diversity, neighbours,
-            loudness, clipping, silence.
+        metrics: only these, parted by commas: tempo, key, instruments, genre, tags, similarity, frechet, diversity,
+            neighbours, loudness, clipping, silence; and notes, which is not asked otherwise.
         seconds: of every clip no more than its first are heard; by default the length of the longest clip judged.
         limit: take no more than so many clips of each folder, spread evenly.
         out: folder for evaluation.json, evaluation.md and the plots.
@@ -60,7 +60,6 @@ def evaluate(
         The file with all figures, which is also printed.
     """
     from musegen.devices import choose_device
-    from musegen.files import prepare_folder
     from musegen.metrics.evaluation import evaluate_folders
     from musegen.metrics.listening import default_cache
 
@@ -71,7 +70,6 @@ def evaluate(
         return _judge_codec(codec, audio, seconds, limit, out, place, trust)
     if not folders:
         raise ValueError("expected a folder of music, such as musegen evaluate out --reference real")
-    prepare_folder(out)
     with _progress() as progress:
         found = evaluate_folders(
             folders,

@@ -48,7 +48,8 @@ def wanted_of(caption: str, facts: Mapping[str, Any] | None = None) -> Wanted:
     named = facts.get("instruments")
     words = ", ".join(map(str, named)) if isinstance(named, list) else caption
     tempo = facts.get("tempo")
-    key = parse_key(str(facts.get("key", ""))) or parse_key(caption)
+    known = parse_key(str(facts.get("key", "")))
+    key = parse_key(caption) if known is None else known
     mode = facts.get("mode") or (None if key is None else ("major", "minor")[key // 12]) or _mode(caption)
     return Wanted(
         float(tempo) if isinstance(tempo, int | float) and tempo > 0 else parse_tempo(caption),

@@ -59,7 +59,7 @@ def log_bands(samples: np.ndarray) -> np.ndarray:
     level = power.mean()
     if level < 1e-12:
         return np.zeros((len(frames), BANDS))
-    return np.log1p(1e3 * (power / level) @ filters())
+    return np.log1p(1e2 * (power / level) @ filters())
 
 
 def filters() -> np.ndarray:
