@@ -14,7 +14,7 @@ from torch.nn.functional import normalize
 from musegen.audio import resample
 from musegen.conditioning.base import Embedder
 from musegen.conditioning.spectral import BANDS, LAGGED, PITCHES, TEMPI, SpectralEmbedder
-from musegen.data.cache import cut_windows
+from musegen.data.encoder import cut_windows
 from musegen.plugins import choose
 
 ROOM = "musegen.conditioning"

@@ -28,7 +28,7 @@ def of_text(workshop: Workshop, prompt: str, seeds: Sequence[int], style: Style,
     prompt = check_prompt(prompt)
     options = style.stage1() | style.stage2(workshop)
     workshop.pipeline.plan(**options)
-    asked = workshop.reference(prompt, job.user)
+    asked = workshop.reference(prompt, job)
     clips = workshop.pipeline.stream(prompt, list(seeds), job.told_all, **options)
     lineage = [_lineage(style, Lineage())] * len(seeds)
     yield from _kept(workshop, clips, lineage, asked, job)

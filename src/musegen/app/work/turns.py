@@ -14,12 +14,12 @@ class Turns:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._waiting: OrderedDict[str, deque[object]] = OrderedDict()
-        self._busy = False
+        self._busy: str | None = None
 
     def ahead(self, user: str) -> int:
         """How many other users wait or work."""
         with self._changed:
-            return len([other for other in self._waiting if other != user]) + self._busy
+            return len({*self._waiting, self._busy} - {user, None})
 
     @contextmanager
     def take(self, user: str) -> Iterator[None]:
@@ -28,15 +28,15 @@ class Turns:
         with self._changed:
             self._waiting.setdefault(user, deque()).append(ticket)
             try:
-                self._changed.wait_for(lambda: not self._busy and self._first() is ticket)
-                self._busy = True
+                self._changed.wait_for(lambda: self._busy is None and self._first() is ticket)
+                self._busy = user
             finally:
                 self._leave(user, ticket)
         try:
             yield
         finally:
             with self._changed:
-                self._busy = False
+                self._busy = None
                 self._changed.notify_all()
 
     def _first(self) -> object | None:

@@ -17,6 +17,7 @@ from musegen.app.store.sweep import sweep
 from musegen.app.view import pictures
 from musegen.app.work.corpus import Corpus, read_corpus
 from musegen.app.work.ears import Ears
+from musegen.app.work.job import Job
 from musegen.app.work.turns import Turns
 from musegen.flow.lanes import Lane
 from musegen.generation.folder import find_pipeline, read_pipeline
@@ -91,25 +92,25 @@ class Workshop:
             )
         return ""
 
-    def reference(self, prompt: str, user: str = "") -> Tensor | None:
+    def reference(self, prompt: str, job: Job | None = None) -> Tensor | None:
         """The unit vector ``[dim]`` that clips of a prompt are compared with; None where there is no honest one.
 
         Args:
             prompt: what was asked for.
-            user: whose turn the model is used in.
+            job: for whose turn the model is used, and who is told how far it is.
         """
         if self.ears.reads_text:
             return self.ears.read(prompt)
-        return normalize(self.mean(prompt, user), dim=0) if self.ears.fits else None
+        return normalize(self.mean(prompt, job or Job()), dim=0) if self.ears.fits else None
 
-    def mean(self, prompt: str, user: str = "") -> Tensor:
+    def mean(self, prompt: str, job: Job) -> Tensor:
         """The mean of some stage-1 samples of a prompt, ``[dim]``, shorter than 1: the best single answer there is."""
         with self._lock:
             if prompt in self._means:
                 self._means.move_to_end(prompt)
                 return self._means[prompt]
-        with self.turns.take(user):
-            samples = self.pipeline.embed(prompt, range(GUESSES), stage1_steps=GUESS_STEPS)
+        with self.turns.take(job.user):
+            samples = self.pipeline.embed(prompt, range(GUESSES), job.told, stage1_steps=GUESS_STEPS)
         with self._lock:
             self._means[prompt] = samples.mean(0)
             while len(self._means) > REMEMBERED:

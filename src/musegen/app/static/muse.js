@@ -1,0 +1,179 @@
+// What the browser does by itself: playing, seeking, drawing the map. Everything else is asked of the server.
+(() => {
+  "use strict";
+  const clipOf = (element) => element.closest(".clip");
+  const soundOf = (clip) => clip && clip.querySelector("audio");
+
+  const paint = (clip, sound) => {
+    const share = sound.duration ? sound.currentTime / sound.duration : 0;
+    clip.style.setProperty("--played", `${(100 * share).toFixed(2)}%`);
+  };
+
+  // One sound at a time; a frame loop moves the line while one plays.
+  let playing = null;
+  const loop = () => {
+    if (!playing) return;
+    const clip = clipOf(playing);
+    if (clip) paint(clip, playing);
+    spectrum();
+    requestAnimationFrame(loop);
+  };
+
+  // A live spectrum above the mel-spectrogram of what is heard.
+  let context = null;
+  const analysers = new WeakMap();
+  const listen = (sound) => {
+    try {
+      context = context || new AudioContext();
+      context.resume();
+      if (!analysers.has(sound)) {
+        const analyser = context.createAnalyser();
+        analyser.fftSize = 1024;
+        analyser.smoothingTimeConstant = 0.78;
+        context.createMediaElementSource(sound).connect(analyser).connect(context.destination);
+        analysers.set(sound, analyser);
+      }
+    } catch (error) {
+      console.warn("no live spectrum:", error);
+    }
+  };
+  const spectrum = () => {
+    const analyser = analysers.get(playing);
+    const clip = clipOf(playing);
+    const box = clip && clip.querySelector(".mel");
+    if (!analyser || !box) return;
+    let canvas = box.querySelector("canvas");
+    if (!canvas) {
+      canvas = document.createElement("canvas");
+      canvas.setAttribute("aria-hidden", "true");
+      box.append(canvas);
+    }
+    const width = (canvas.width = box.clientWidth);
+    const height = (canvas.height = box.clientHeight);
+    const bins = new Uint8Array(analyser.frequencyBinCount);
+    analyser.getByteFrequencyData(bins);
+    const brush = canvas.getContext("2d");
+    brush.fillStyle = "rgba(255, 246, 214, 0.5)";
+    const bars = 48;
+    for (let bar = 0; bar < bars; bar += 1) {
+      const from = Math.floor(Math.pow(bins.length, bar / bars));
+      const to = Math.max(from + 1, Math.floor(Math.pow(bins.length, (bar + 1) / bars)));
+      let high = 0;
+      for (let bin = from; bin < to; bin += 1) high = Math.max(high, bins[bin]);
+      const tall = (high / 255) * height;
+      brush.fillRect((bar * width) / bars + 1, height - tall, width / bars - 2, tall);
+    }
+  };
+
+  for (const name of ["play", "pause", "ended", "timeupdate", "error"]) {
+    document.addEventListener(
+      name,
+      (event) => {
+        const sound = event.target;
+        const clip = sound instanceof HTMLAudioElement && clipOf(sound);
+        if (!clip) return;
+        const button = clip.querySelector(".play");
+        if (name === "play") {
+          if (playing && playing !== sound) playing.pause();
+          playing = sound;
+          clip.classList.add("on");
+          button.setAttribute("aria-label", "Pause");
+          requestAnimationFrame(loop);
+        } else if (name === "timeupdate") {
+          paint(clip, sound);
+        } else {
+          if (playing === sound) playing = null;
+          clip.classList.remove("on");
+          clip.classList.toggle("broken", name === "error");
+          button.setAttribute("aria-label", "Play");
+          const canvas = clip.querySelector("canvas");
+          if (canvas) canvas.remove();
+        }
+      },
+      true,
+    );
+  }
+
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-play]");
+    const bar = event.target.closest("[data-seek]");
+    const clip = clipOf(event.target);
+    const sound = soundOf(clip);
+    if (!sound || !(button || bar)) return;
+    if (bar && sound.duration) {
+      const box = bar.getBoundingClientRect();
+      sound.currentTime = ((event.clientX - box.left) / box.width) * sound.duration;
+      paint(clip, sound);
+    }
+    if (bar || sound.paused) {
+      listen(sound);
+      sound.play().catch(() => clip.classList.add("broken"));
+    } else {
+      sound.pause();
+    }
+  });
+
+  // Cards and forms tell Gradio's components what was asked for.
+  const picked = () => [...document.querySelectorAll("[data-pick]:checked")].map((box) => box.dataset.pick);
+  window.musePicked = picked;
+  const LONG = new Set(["like", "again"]);
+  window.museCards = (element, trigger) => {
+    const tell = (source, value) => {
+      const told = { do: source.dataset.do, id: source.dataset.id || "", value: value || "", picked: picked() };
+      trigger(LONG.has(told.do) ? "submit" : "click", told);
+    };
+    element.addEventListener("click", (event) => {
+      const button = event.target.closest("[data-do]:not(form)");
+      if (button && element.contains(button)) tell(button, button.dataset.value);
+    });
+    element.addEventListener("submit", (event) => {
+      const form = event.target.closest("form[data-do]");
+      if (!form) return;
+      event.preventDefault();
+      tell(form, new FormData(form).get("value"));
+    });
+  };
+
+  // The Lab's map: Plotly from this server, fetched when it is first drawn.
+  let plotly = null;
+  const fetchPlotly = () => {
+    plotly =
+      plotly ||
+      new Promise((done, failed) => {
+        const script = document.createElement("script");
+        script.src = "muse/plotly.js";
+        script.onload = () => done(window.Plotly);
+        script.onerror = () => failed(new Error("the map's library could not be loaded"));
+        document.head.append(script);
+      });
+    return plotly;
+  };
+  const colour = (name) => getComputedStyle(document.body).getPropertyValue(name).trim();
+  const draw = async (element, text, trigger) => {
+    if (!text) return;
+    const figure = JSON.parse(text);
+    const library = await fetchPlotly();
+    const stage = element.querySelector(".map");
+    if (!stage) return;
+    const layout = figure.layout;
+    layout.font = { family: "system-ui, sans-serif", color: colour("--muse-ink"), size: 13 };
+    for (const axis of ["xaxis", "yaxis"]) layout[axis] = { ...layout[axis], gridcolor: colour("--muse-line") };
+    const flat = stage.clientWidth < 560;
+    layout.legend = flat
+      ? { orientation: "h", y: -0.02, yanchor: "top", x: 0 }
+      : { orientation: "v", y: 1, x: 1.01, itemsizing: "constant" };
+    await library.react(stage, figure.data, layout, { displaylogo: false, responsive: true, displayModeBar: false });
+    stage.removeAllListeners("plotly_click");
+    stage.on("plotly_click", (event) => {
+      const point = event.points[0];
+      if (point && point.customdata) trigger("select", { name: [].concat(point.customdata)[0] });
+    });
+    stage.dataset.drawn = String(figure.data.reduce((sum, trace) => sum + (trace.x || []).length, 0));
+  };
+  window.museMap = (element, props, trigger, watch) => {
+    const again = () => draw(element, props.value, trigger).catch((error) => console.error(error));
+    watch("value", again);
+    again();
+    new MutationObserver(again).observe(document.body, { attributes: true, attributeFilter: ["class"] });
+  };
+})();
