@@ -15,52 +15,10 @@ from musegen.callbacks.ema import EMA
 from musegen.flow.noise import training_noise
 from musegen.models.discriminator import adversarial_loss, discriminator_loss, feature_matching_loss
 from musegen.models.oobleck import OobleckAutoencoder
-from musegen.models.reconstruction_loss import MultiResolutionSTFT, waveform_distance
-from musegen.models.spectral_discriminator import SpectralDiscriminator
+from musegen.models.reconstruction_loss import waveform_distance
 from musegen.stages.export import export_entry
 from musegen.stages.oobleck_vae import OobleckVAE
-
-
-def stage(seed: int = 0, discriminator: bool = True, **options: Any) -> OobleckVAE:
-    torch.manual_seed(seed)
-    settings: dict[str, Any] = {
-        "autoencoder": OobleckAutoencoder(channels=6, multiples=[1, 2], strides=[4, 4], latent_channels=4),
-        "discriminator": SpectralDiscriminator(channels=4, sizes=(256, 64)) if discriminator else None,
-        "reconstruction": MultiResolutionSTFT(sizes=(512, 128, 32)),
-        "waveform_weight": 1.0,
-        "optimizer": lambda parameters: torch.optim.AdamW(parameters, lr=1e-2, betas=(0.8, 0.99)),
-    }
-    return OobleckVAE(**{**settings, **options})
-
-
-def items(count: int, samples: int = 1024) -> list[dict[str, Any]]:
-    """Chords of two random tones, panned."""
-    generator = torch.Generator().manual_seed(0)
-    time = torch.arange(samples) / 44100
-    made = []
-    for index in range(count):
-        tones = torch.sin(2 * torch.pi * (200 + 2000 * torch.rand(2, 1, generator=generator)) * time)
-        audio = torch.rand(2, 2, generator=generator) @ tones * 0.4
-        made.append({"key": f"item{index}", "audio": audio, "seed": torch.tensor(1000 + index)})
-    return made
-
-
-def loader(count: int = 4, batch: int = 2) -> DataLoader:
-    return DataLoader(items(count), batch_size=batch)  # type: ignore[arg-type]
-
-
-def trainer(folder: Path, **options: Any) -> L.Trainer:
-    settings: dict[str, Any] = {
-        "accelerator": "cpu",
-        "devices": 1,
-        "logger": False,
-        "enable_checkpointing": False,
-        "enable_progress_bar": False,
-        "enable_model_summary": False,
-        "default_root_dir": folder,
-        "num_sanity_val_steps": 0,
-    }
-    return L.Trainer(**{**settings, **options})
+from vae_runs import flat, items, loader, stage, trainer
 
 
 class Record(Callback):
@@ -78,10 +36,6 @@ class Record(Callback):
 def named(model: OobleckVAE) -> list[tuple[str, torch.nn.Parameter]]:
     assert model.discriminator is not None
     return [*model.model.named_parameters(), *model.discriminator.named_parameters()]
-
-
-def flat(module: torch.nn.Module) -> torch.Tensor:
-    return torch.cat([parameter.detach().flatten().clone() for parameter in module.parameters()])
 
 
 def test_it_overfits_and_then_meets_its_discriminator(tmp_path):

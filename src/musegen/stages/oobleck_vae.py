@@ -8,12 +8,14 @@ from typing import Any
 
 import torch
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
+from lightning.pytorch.utilities import rank_zero_info
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_, clip_grad_value_
 from torch.optim import Optimizer
 
 from musegen.flow.noise import training_noise
+from musegen.interop.initialise_whole import load_whole
 from musegen.models.discriminator import (
     Discriminator,
     adversarial_loss,
@@ -29,8 +31,11 @@ from musegen.models.reconstruction_loss import (
     waveform_distance,
 )
 from musegen.stages.export import KEY, export_entry, licences_of
+from musegen.stages.graphed import GraphedLosses
 from musegen.stages.resumable import ResumableStage
 
+ALONE = ("train/stft", "train/waveform", "train/kl")
+OPPOSED = (*ALONE, "train/adversarial", "train/features", "train/discriminator")
 NOISE = 0  # the stream of an item's randomness that its latents are sampled with
 
 
@@ -66,6 +71,8 @@ class OobleckVAE(ResumableStage):
         adversarial_from_step: optimizer step from which the discriminator learns and counts.
         adversarial_ramp_steps: steps over which its weight then rises from 0 to full.
         discriminator_learning_rate: the generator's is the optimizer's own.
+        pretrained: start the autoencoder from these weights: a model folder, or a checkpoint's average.
+        graphed: on one CUDA GPU, replay forward and backward pass as one graph: small networks wait for the host.
         optimizer: of both networks.
         scheduler: of the learning rate, counted in optimizer steps; multiplies both networks' rates.
         compile: ``torch.compile`` encoder and decoder for training.
@@ -86,6 +93,8 @@ class OobleckVAE(ResumableStage):
         discriminator_learning_rate: float = 3e-4,
         optimizer: OptimizerCallable = torch.optim.AdamW,
         scheduler: LRSchedulerCallable | None = None,
+        pretrained: str | None = None,
+        graphed: bool = False,
         compile: bool = False,
     ) -> None:
         super().__init__()
@@ -108,7 +117,14 @@ class OobleckVAE(ResumableStage):
         self.discriminator_learning_rate = discriminator_learning_rate
         self.optimizer = optimizer
         self.scheduler = scheduler
+        self.pretrained = pretrained
+        self.graphed = graphed
+        self.graphs: GraphedLosses | None = None
         self.licences: list[str] = []
+        if pretrained is not None:
+            report = load_whole(autoencoder, pretrained)
+            self.licences = list(report.licences)
+            rank_zero_info(str(report))
         if compile:
             self.model.encoder.compile()
             self.model.decoder.compile()
@@ -128,21 +144,65 @@ class OobleckVAE(ResumableStage):
             return 0.0
         return min(1.0, (steps + 1) / (self.adversarial_ramp_steps + 1))
 
+    def on_train_start(self) -> None:
+        """See whether steps can be graphed; otherwise say why they are not."""
+        super().on_train_start()
+        self.graphs = None
+        if not self.graphed:
+            return
+        obstacle = self._obstacle()
+        if obstacle:
+            rank_zero_info(f"graphed: steps run as written, {obstacle}")
+        else:
+            self.graphs = GraphedLosses(list(self.parameters()))
+
+    def _obstacle(self) -> str:
+        """What forbids to graph steps; empty if nothing."""
+        if self.device.type != "cuda":
+            return f"there are no CUDA graphs on {self.device.type}"
+        return "" if self.trainer.world_size == 1 else "DDP has to see the backward pass"
+
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         """The sum of the generator's and the discriminator's losses."""
         audio = batch["audio"]
-        posterior = self.model.encode(audio)
-        noise = training_noise(batch["seed"], posterior.mean.shape[1:], NOISE).to(posterior.mean)
-        restored = self._decode(posterior.sample(noise), audio)
-        terms = self._distances(restored, audio, posterior)
+        share = self.adversarial_share
+        losses, names = (self._opposed, OPPOSED) if share > 0 else (self._alone, ALONE)
+        inputs = (audio, batch["seed"], torch.full((), share, device=audio.device))
+        values = losses(*inputs) if self.graphs is None else self.graphs(names[-1], losses, *inputs)
+        items, told = len(audio), values.detach().unbind()
+        self.log("train/loss", told[1], prog_bar=True, batch_size=items)
+        self.log_dict(dict(zip(names, told[2:], strict=True)), batch_size=items)
+        return values[0]
+
+    def _alone(self, audio: Tensor, seed: Tensor, share: Tensor) -> Tensor:
+        """What is minimised while no discriminator counts, the generator's loss, and the terms of `ALONE`."""
+        restored, terms = self._restore(audio, seed)
         loss = self._generator_loss(terms)
-        if self.discriminator is not None:
-            opposed, more = self._oppose(self.discriminator, restored, audio)
-            loss, terms = loss + opposed, terms | more
-        items = len(audio)
-        self.log("train/loss", loss - terms.get("discriminator", 0.0), prog_bar=True, batch_size=items)
-        self.log_dict({f"train/{name}": value for name, value in terms.items()}, batch_size=items)
-        return loss
+        minimised = loss if self.discriminator is None else loss + self._untouched(self.discriminator, restored)
+        return torch.stack([minimised, loss, *terms.values()])
+
+    def _opposed(self, audio: Tensor, seed: Tensor, share: Tensor) -> Tensor:
+        """What is minimised against a discriminator, the generator's part of it, and the terms of `OPPOSED`."""
+        assert self.discriminator is not None
+        restored, terms = self._restore(audio, seed)
+        real = self.discriminator(audio)
+        with held(self.discriminator):
+            seeming = self.discriminator(restored)
+        terms |= {
+            "adversarial": adversarial_loss(seeming),
+            "features": feature_matching_loss(real, seeming),
+            "discriminator": discriminator_loss(real, self.discriminator(restored.detach())),
+        }
+        opinion = self.adversarial_weight * terms["adversarial"] + self.feature_weight * terms["features"]
+        loss = self._generator_loss(terms) + share * opinion
+        return torch.stack([loss + terms["discriminator"], loss, *terms.values()])
+
+    def _restore(self, audio: Tensor, seed: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """A reconstruction from sampled latents, and how far it is off."""
+        posterior = self.model.encode(audio)
+        noise = training_noise(seed, posterior.mean.shape[1:], NOISE).to(posterior.mean)
+        restored = self._decode(posterior.sample(noise), audio)
+        return restored, self._distances(restored, audio, posterior)
 
     def _decode(self, latents: Tensor, audio: Tensor) -> Tensor:
         return self.model.decode(latents)[..., : audio.shape[-1]]  # without the silence that fills the last frame
@@ -160,24 +220,6 @@ class OobleckVAE(ResumableStage):
             + self.waveform_weight * terms["waveform"]
             + self.kl_weight * terms["kl"]
         )
-
-    def _oppose(
-        self, discriminator: Discriminator, restored: Tensor, audio: Tensor
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """What the discriminator adds to the loss, for both networks, and its parts."""
-        share = self.adversarial_share
-        if share == 0:
-            return self._untouched(discriminator, restored), {}
-        real = discriminator(audio)
-        with held(discriminator):
-            seeming = discriminator(restored)
-        terms = {
-            "adversarial": adversarial_loss(seeming),
-            "features": feature_matching_loss(real, seeming),
-            "discriminator": discriminator_loss(real, discriminator(restored.detach())),
-        }
-        opinion = self.adversarial_weight * terms["adversarial"] + self.feature_weight * terms["features"]
-        return share * opinion + terms["discriminator"], terms
 
     def _untouched(self, discriminator: Discriminator, restored: Tensor) -> Tensor:
         """A zero that gives the discriminator zero gradients where DDP waits for them."""
