@@ -40,7 +40,7 @@ def music(captions: list[str], heard: dict[Feature, list[dict[str, Any]]], promp
         feature.identity: [{name: np.asarray(value) for name, value in one.items()} for one in rows]
         for feature, rows in heard.items()
     }
-    return MusicSet("made", pieces, arrays)
+    return MusicSet(f"made of {captions[0]}", pieces, arrays)
 
 
 class Plain(AudioEmbedder):

@@ -24,7 +24,7 @@ class MusicSet:
     """Clips, and what was heard in them.
 
     Args:
-        name: of the folder.
+        name: the folder.
         pieces: the clips.
         heard: by a feature's identity, what was heard in each clip.
     """

@@ -107,11 +107,8 @@ def evaluate_folders(
         raise ValueError(f"limit: expected 1 or more, got {limit}")
     asked = list(standard_metrics() if metrics is None else metrics)
     pieces = {str(folder): read_music(folder, limit) for folder in map(str, folders)}
-    others = {
-        name: read_music(folder, limit)
-        for name, folder in (("truth", truth), ("reference", reference), ("training", training))
-        if folder is not None
-    }
+    real = {"truth": truth, "reference": reference, "training": training}
+    others = {name: read_music(folder, limit) for name, folder in real.items() if folder is not None}
     if seconds is None and others:
         seconds = max(longest(some) for some in pieces.values())
     listener = Listener(asked, cache, seconds, workers)
@@ -119,7 +116,7 @@ def evaluate_folders(
         if isinstance(feature, AudioEmbedder):
             feature.device = device or feature.device
     with _threads(listener.workers):
-        beside = {name: listener.hear(name, some, progress) for name, some in others.items()}
+        beside = {name: listener.hear(str(real[name]), some, progress) for name, some in others.items()}
         if "truth" in beside and reference is not None and Path(str(truth)).resolve() == Path(reference).resolve():
             beside["truth"] = beside["reference"]  # so that a metric can tell
         ours = [listener.hear(folder, some, progress) for folder, some in pieces.items()]

@@ -28,7 +28,7 @@ class NearestTraining(VectorMetric):
         learned = self._all(sets.training, sets.training)[0]
         ours = nearest(*self._all(sets.ours, sets.training), learned)
         figures = [Figure("neighbours", name, mean_of(ours, sets.ours.groups), better="neither", note="distance")]
-        if sets.real is not None:
+        if sets.real is not None and sets.real.name != sets.training.name:
             real = nearest(*self._all(sets.real, sets.training), learned)
             limit = float(np.quantile(real, NEAR))
             near = mean_of((ours < limit).astype(float), sets.ours.groups)
