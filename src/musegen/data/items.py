@@ -15,8 +15,8 @@ from musegen.data.shard_reader import DamagedShardError
 from musegen.data.stored_sample import StoredSample
 from musegen.flow.noise import hash_seed
 
-Field = Literal["caption", "embedding", "latents", "audio", "text"]
-FIELDS: tuple[Field, ...] = ("caption", "embedding", "latents", "audio", "text")
+Field = Literal["caption", "embedding", "latents", "audio", "text", "facts"]
+FIELDS: tuple[Field, ...] = ("caption", "embedding", "latents", "audio", "text", "facts")
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,8 @@ class ItemMaker:
             if "caption" in self.fields:
                 captions = _there(sample, "captions")
                 item["caption"] = captions[drawn_caption(choice, len(captions))]
+            if "facts" in self.fields:
+                item["facts"] = dict(sample.facts)
             if "text" in self.fields:
                 item["text"] = sample.text_of(drawn_caption(choice, sample.texts))
         except DamagedShardError:
@@ -118,7 +120,7 @@ def _there(sample: Sample | StoredSample, what: str) -> Any:
 
 
 def collate(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Items to a batch: strings as lists, numbers and arrays as tensors.
+    """Items to a batch: strings and facts as lists, numbers and arrays as tensors.
 
     Text states of any lengths become ``text_states`` ``[batch, tokens, dim]``, zero where there is no token, and
     ``text_mask`` ``[batch, tokens]``.
@@ -129,7 +131,7 @@ def collate(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
     batch: dict[str, Any] = {}
     for name, first in items[0].items():
         values = [item[name] for item in items]
-        if isinstance(first, str):
+        if isinstance(first, str | dict):
             batch[name] = values
         elif name == "text":
             batch["text_states"], batch["text_mask"] = _padded(items)

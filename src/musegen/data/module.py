@@ -29,8 +29,8 @@ class ShardData(L.LightningDataModule):
     ``fields`` ``caption`` (list), ``embedding`` ``[batch, dim]``, ``latents`` ``[batch, channels, frames]`` with
     ``mask`` ``[batch, frames]``, ``audio`` ``[batch, 2, samples]``; with latents or audio also ``seconds_start`` and
     ``seconds_total`` ``[batch]``. Of ``text`` come ``text_states`` ``[batch, tokens, dim]`` and ``text_mask``
-    ``[batch, tokens]``; held-out items have the ``caption`` beside them. A cropped item has the embedding of what its
-    crop contains.
+    ``[batch, tokens]``; held-out items have the ``caption`` beside them. ``facts`` is a list of what is known of each
+    piece. A cropped item has the embedding of what its crop contains.
 
     Training takes the batches of all processes from one permutation an epoch, so that two processes with batches of 8
     see what one with batches of 16 sees, and leaves out what does not fill a batch for all of them. Validation and test
@@ -233,7 +233,9 @@ class ShardData(L.LightningDataModule):
         weights: list[float] = []
         for number, name in enumerate(names):
             for path in matching(split, name):
-                folder = ShardFolder(path, self.fields, self.on_damage == "stop", self.cache)
+                folder = ShardFolder(
+                    path, [field for field in self.fields if field != "facts"], self.on_damage == "stop", self.cache
+                )
                 check_made_by(folder.folder, folder.index, self.requires)
                 folders.append(folder)
                 weights.append(self.weights[number] if self.weights and split == "train" else 1.0)
