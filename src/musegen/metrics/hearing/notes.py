@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 from functools import cache
 from pathlib import Path
@@ -53,10 +54,10 @@ def transcriber() -> Any:
     if found is None or not found.submodule_search_locations:
         raise ImportError("notes are heard by basic-pitch's weights: pip install --no-deps basic-pitch==0.4.0")
     try:
-        from onnxruntime import InferenceSession, SessionOptions
+        runtime: Any = importlib.import_module("onnxruntime")
     except ImportError:
         raise ImportError("notes are heard through onnxruntime: pip install 'musegen[eval]'") from None
-    options = SessionOptions()
+    options = runtime.SessionOptions()
     options.intra_op_num_threads = 1  # clips are heard side by side
     folder = Path(next(iter(found.submodule_search_locations)))
-    return InferenceSession(str(folder / "saved_models" / "icassp_2022" / "nmp.onnx"), options)
+    return runtime.InferenceSession(str(folder / "saved_models" / "icassp_2022" / "nmp.onnx"), options)
