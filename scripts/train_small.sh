@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # The whole chain at a small size, from nothing to music: render songs with true captions, train the codec, encode, train
 # both stages, put them together, generate.
-#   scripts/train_small.sh [FOLDER]      about an hour on two CPU cores
+#   scripts/train_small.sh [FOLDER]      an hour to an hour and a half on two CPU cores
 #   SIZE=starter scripts/train_small.sh  on one GPU, in a quarter of an hour: how the shipped starter model was made
-#   SONGS=500 HELD_OUT=40 SECONDS_EACH=24 PROCESSES=2
+#   SONGS=500 HELD_OUT=200 SECONDS_EACH=24 PROCESSES=2
 set -euo pipefail
 out=${1:-out/small}
 size=${SIZE:-small}
@@ -23,7 +23,7 @@ fit() { # NAME FLAGS…: train, then export the averaged weights
 }
 
 [ -d "$out/audio/val" ] ||
-  $musegen render "$out/audio/val" --split val --songs "${HELD_OUT:-40}" --seconds "$each" --processes "$processes"
+  $musegen render "$out/audio/val" --split val --songs "${HELD_OUT:-200}" --seconds "$each" --processes "$processes"
 [ -d "$out/audio/train" ] ||
   $musegen render "$out/audio/train" --songs "${SONGS:-500}" --seconds "$each" --processes "$processes"
 fit vae "${data[@]}" ${VAE_FLAGS:-}
