@@ -124,6 +124,7 @@ def test_facts_say_what_was_played() -> None:
     assert facts["instruments"]
     assert (facts["split"], facts["seed"], facts["number"]) == ("unseen", 8, 2)
     assert facts["licence"] == "CC0-1.0"
+    assert {**(source.facts(2) or {}), "seconds": facts["seconds"]} == facts
     if facts["key"] is not None:
         assert facts["key"] == song.key
     if facts["lead"] is not None:

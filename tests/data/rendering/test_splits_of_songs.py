@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import random
+from pathlib import Path
 
 import pytest
 
+from musegen.data.prompt_file import read_prompts
 from musegen.data.rendering.genres import GENRES, UNSEEN, genre
+from musegen.data.rendering.harmony import TONICS
 from musegen.data.rendering.library import Style
 from musegen.data.rendering.progressions import PROGRESSIONS, identity
 from musegen.data.rendering.songs import Song, compose
 from musegen.data.rendering.splits import SPLITS, check_split, has_progression, has_style, is_held_out
 
+PROMPTS = Path(__file__).parents[3] / "data" / "prompts"
 STYLES = [Style(name, int(one.beats * one.pulse), (name,)) for name, one in GENRES.items()]
 
 
@@ -70,6 +75,22 @@ def test_what_is_held_out_is_fixed() -> None:
 def test_unseen_genres_are_of_families_that_are_seen() -> None:
     seen = {genre(name).family for name in GENRES if name not in UNSEEN}
     assert {genre(name).family for name in UNSEEN} <= seen
+
+
+@pytest.mark.parametrize(("name", "split"), [("held_out", "val"), ("unseen", "unseen")])
+def test_no_training_song_is_called_as_a_prompt_is(name: str, split: str) -> None:
+    file = PROMPTS / f"{name}_songs.jsonl"
+    assert len(read_prompts(file)) == 200
+    for line in file.read_text(encoding="utf-8").splitlines():
+        prompt = json.loads(line)
+        assert has_style(split, prompt["style"])
+        assert str(prompt["tempo"]) in prompt["caption"]
+        assert prompt["genre"].removeprefix("big band ") in prompt["caption"]
+        if prompt["tonality"] is not None:  # else drums alone
+            tonic, mode = prompt["tonality"].split()
+            assert is_held_out(prompt["genre"], TONICS[mode].index(tonic), mode, prompt["tempo"])
+            spoken = tonic.replace("#", " sharp").replace("b", " flat")
+            assert f"{tonic} {mode}" in prompt["caption"] or f"{spoken} {mode}" in prompt["caption"]
 
 
 def test_a_wrong_split_is_refused() -> None:
