@@ -222,6 +222,7 @@ def test_maps_of_few_points(workshop: Workshop) -> None:
         mapping.draw_map(workshop, (), 4)
 
 
+@pytest.mark.slow
 def test_umap_keeps_groups_apart() -> None:
     require("umap")
     chance = np.random.default_rng(0)

@@ -51,6 +51,9 @@ def routes(workshop: Workshop) -> list[Route]:
     def script(_: Request) -> Response:
         return FileResponse(STATIC / "muse.js", media_type="text/javascript")
 
+    def style(_: Request) -> Response:
+        return FileResponse(STATIC / "muse.css", media_type="text/css")
+
     def plotly(_: Request) -> Response:
         from plotly.offline import get_plotlyjs
 
@@ -61,6 +64,7 @@ def routes(workshop: Workshop) -> list[Route]:
         Route("/muse/pictures/{id}.png", _answer(picture)),
         Route("/muse/corpus/{number:int}.flac", _answer(piece)),
         Route("/muse/muse.js", _answer(script)),
+        Route("/muse/muse.css", _answer(style)),
         Route("/muse/plotly.js", _answer(plotly)),
     ]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import os
-from pathlib import Path
 from typing import Any
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -17,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from musegen.app.acts.desk import Desk
 from musegen.app.pages.app import build
-from musegen.app.routes import STATIC, routes
+from musegen.app.routes import routes
 from musegen.app.work.uploads import MAX_BYTES
 from musegen.app.work.workshop import Workshop
 
@@ -176,8 +175,7 @@ def launch(
         allowed_paths=[],
         blocked_paths=[str(workshop.library.folder)],
         theme=theme(),
-        css_paths=[Path(STATIC / "muse.css")],
-        head='<script src="muse/muse.js"></script>',
+        head='<link rel="stylesheet" href="muse/muse.css"><script src="muse/muse.js"></script>',
         app_kwargs={"routes": routes(workshop), "middleware": middleware, "docs_url": None, "redoc_url": None},
     )
     return blocks, address

@@ -26,9 +26,9 @@ def build(desk: Desk) -> gr.Blocks:
     """The whole app."""
     page = Page()
     with gr.Blocks(title="MUSE", analytics_enabled=False, fill_width=True) as blocks:
-        gr.HTML(HEAD)
+        gr.HTML(HEAD, apply_default_css=False)
         with gr.Column(elem_classes="muse-bar", min_width=0):
-            page.add("progress", gr.HTML())
+            page.add("progress", gr.HTML(apply_default_css=False))
             page.cards("notice")
         with gr.Tabs(selected="studio") as tabs:
             with gr.Tab("Studio", id="studio"):

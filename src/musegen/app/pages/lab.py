@@ -55,8 +55,10 @@ def lay_out(page: Page, workshop: Workshop) -> None:
                 page.add("lab.colour", gr.Radio(list(WAYS), value=WAYS[0], label="Colour by", scale=4, min_width=260))
                 page.add("lab.solid", gr.Checkbox(label="3-D", scale=1, min_width=80))
                 page.add("lab.draw", gr.Button("Draw the map", scale=1, min_width=120))
-            page.add("lab.map", gr.HTML("", html_template='<div class="map"></div>', js_on_load=MAP))
-            page.add("lab.map_said", gr.HTML())
+            page.add(
+                "lab.map", gr.HTML("", html_template='<div class="map"></div>', js_on_load=MAP, apply_default_css=False)
+            )
+            page.add("lab.map_said", gr.HTML(apply_default_css=False))
             page.cards("lab.near")
             page.cards("lab.cards")
     places = [page.parts[name] for name in PLACES]

@@ -39,7 +39,7 @@ class Page:
 
     def cards(self, name: str, value: str = "") -> Any:
         """Clips as HTML, whose buttons are told to the server."""
-        return self.add(name, gr.HTML(value, js_on_load=CARDS))
+        return self.add(name, gr.HTML(value, js_on_load=CARDS, apply_default_css=False))
 
     def on(
         self,

@@ -61,7 +61,7 @@ def lay_out(page: Page, workshop: Workshop) -> None:
                     gr.Slider(0, 1, 1, step=0.05, label="Mix", info="0 the words alone, 1 the sound alone", buttons=[]),
                 )
             with gr.Group(visible=False) as row:
-                page.add("studio.start_said", gr.HTML())
+                page.add("studio.start_said", gr.HTML(apply_default_css=False))
                 page.add(
                     "studio.strength",
                     gr.Slider(

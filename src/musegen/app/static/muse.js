@@ -157,7 +157,6 @@
     if (!stage) return;
     const layout = figure.layout;
     layout.font = { family: "system-ui, sans-serif", color: colour("--muse-ink"), size: 13 };
-    for (const axis of ["xaxis", "yaxis"]) layout[axis] = { ...layout[axis], gridcolor: colour("--muse-line") };
     const flat = stage.clientWidth < 560;
     layout.legend = flat
       ? { orientation: "h", y: -0.02, yanchor: "top", x: 0 }

@@ -50,7 +50,7 @@ def figure(drawn: Map, colour: str = "what it is") -> str:
             ]
             if chosen:
                 data.append(_trace(drawn, chosen, group, label, order, solid, tempo))
-    bare = {"showticklabels": False, "zeroline": False, "ticks": ""}
+    bare = {"showticklabels": False, "zeroline": False, "showgrid": False, "ticks": ""}
     layout: dict[str, Any] = {
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
