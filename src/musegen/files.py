@@ -32,10 +32,22 @@ def write_whole(contents: Mapping[Path, bytes]) -> None:
                 raise OSError(error.errno, f"cannot write: {error.strerror}", str(path)) from error
         for path in contents:
             os.replace(temporary[path], path)
+        for folder in {path.parent for path in contents}:
+            sync_folder(folder)
     finally:
         for name in temporary.values():
             with suppress(OSError):
                 name.unlink()
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring to the disk what was renamed or removed in a folder, where the system can do so."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def prepare_folder(folder: Path) -> None:

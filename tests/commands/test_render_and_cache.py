@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ import pytest
 import tiny
 from little_shards import little_folder
 from musegen.cli import main
-from musegen.commands.cache import _place
 from musegen.data.random_access import ShardFolder
 from musegen.data.shard_index import read_index
 from musegen.data.verify import verify_folder
@@ -74,26 +72,3 @@ def test_an_embedder_may_be_a_recipe(songs: Path, tmp_path: Path) -> None:
     main(["cache", str(songs), str(tmp_path / "out"), "--embedder", json.dumps(recipe), "--device", "cpu"])
     made_by: Any = read_index(tmp_path / "out").made_by
     assert made_by["embedding"] == {**recipe, "revision": "spectral-1"}
-
-
-def test_every_process_encodes_its_part(songs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    out = tmp_path / "out"
-    for rank in ("0", "1"):
-        monkeypatch.setenv("RANK", rank)
-        monkeypatch.setenv("WORLD_SIZE", "2")
-        main(["cache", str(songs), str(out), "--device", "cpu"])
-    assert sorted(path.name for path in out.glob("index*")) == ["index-rank0000.json", "index-rank0001.json"]
-    folder = ShardFolder(out, ["embedding"])
-    assert sorted(folder[position].key for position in range(len(folder))) == ["piece-000", "piece-001", "piece-002"]
-
-
-def test_places_among_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("RANK", "WORLD_SIZE", "SLURM_PROCID", "SLURM_NTASKS"):
-        monkeypatch.delenv(name, raising=False)
-    assert _place() == (0, 1)
-    monkeypatch.setenv("SLURM_PROCID", "3")
-    monkeypatch.setenv("SLURM_NTASKS", "4")
-    assert _place() == (3, 4)
-    monkeypatch.setitem(os.environ, "RANK", "1")
-    monkeypatch.setitem(os.environ, "WORLD_SIZE", "2")
-    assert _place() == (1, 2)

@@ -123,7 +123,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path, monkeypatch:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("musegen.data.shard_writer.os.fsync", full)
+    monkeypatch.setattr("musegen.data.open_shard.os.fsync", full)
     writer = ShardWriter(tmp_path, {})
     writer.write(little_sample(0))
     with pytest.raises(OSError, match=r"cannot write: No space left on device.*00000.tar"):

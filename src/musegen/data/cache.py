@@ -1,152 +1,157 @@
-"""From audio to what training reads: embeddings and latents, computed once."""
+"""A folder of audio shards, encoded once, by any number of processes, as if nothing had ever been interrupted.
+
+The unit of work is a shard of the result. Which samples it has follows from the source's index and the configuration;
+its bytes follow from those samples, so that it does not matter who makes it, when, or after how many attempts. A shard
+that is done has a record; when all have one, the index is written, and the records go.
+"""
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import hashlib
+import json
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import accumulate, islice
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
-import soundfile
-import torch
-from torch import Tensor
-
-from musegen.audio import resample, to_channels
-from musegen.conditioning.base import Embedder
+from musegen.data.cache_folder import CacheFolder, Work
+from musegen.data.encoder import Encoder
+from musegen.data.open_shard import OpenShard
 from musegen.data.random_access import ShardFolder
-from musegen.data.sample import Sample
-from musegen.data.shard_index import differences, digest, read_index_file
-from musegen.data.shard_table import read_table
-from musegen.data.shard_writer import UNKNOWN, ShardWriter
-from musegen.models.oobleck import OobleckAutoencoder
+from musegen.data.sample import Sample, to_members
+from musegen.data.shard_index import ShardIndex, digest
 
-PREPROCESSING = "2: mean of both sides; whole windows, the last filled up from the beginning of the piece"
-"""What embeddings depend on beside their embedder; part of ``made_by``, so that others are not mixed with these."""
+READERS = 4
+"""Threads that read samples ahead."""
 
 
-@dataclass(frozen=True)
-class Encoder:
-    """Encodes samples.
+class Cache:
+    """Encodes a folder of audio shards into another folder.
 
-    Args:
-        embedder: of music; None leaves embeddings out.
-        codec: of latents; None leaves them out.
-        codec_name: what names the codec's weights in the index: a hash of them.
-        device: where both compute.
-        codec_licences: of the codec's weights.
-    """
-
-    embedder: Embedder | None
-    codec: OobleckAutoencoder | None
-    codec_name: str | None
-    device: torch.device
-    codec_licences: Sequence[str] = ()
-
-    @property
-    def made_by(self) -> dict[str, Any]:
-        """What the index says of how the shards were made."""
-        made_by: dict[str, Any] = {}
-        if self.embedder is not None:
-            made_by["embedding"] = {**self.embedder.config, "revision": self.embedder.revision}
-            made_by["preprocessing"] = PREPROCESSING
-        if self.codec is not None:
-            made_by["latents"] = {**self.codec.config, "weights": self.codec_name}
-        return made_by
-
-    @torch.inference_mode()
-    def __call__(self, sample: Sample) -> Sample:
-        """Encode one sample's audio.
-
-        Raises:
-            ValueError: if it has none, or it is no audio.
-        """
-        if sample.audio is None:
-            raise ValueError(f"sample {sample.key!r}: expected audio, got none")
-        try:
-            samples, rate = soundfile.read(io.BytesIO(sample.audio), dtype="float32", always_2d=True)
-        except soundfile.LibsndfileError as error:
-            raise ValueError(f"sample {sample.key!r}: expected audio: {error.error_string}") from None
-        if not len(samples):
-            raise ValueError(f"sample {sample.key!r}: expected audio: it is empty")
-        audio = torch.from_numpy(samples.T.copy()).to(self.device)
-        facts = {**sample.facts, "seconds": audio.shape[1] / rate, "licence": self._licence(sample)}
-        embedding = latents = None
-        if self.embedder is not None:
-            mono = resample(audio.mean(0), rate, self.embedder.sample_rate)
-            windows, times = cut_windows(mono, self.embedder)
-            embedding = self.embedder.embed_audio(windows).float().cpu().numpy()
-            facts["windows"] = times
-        if self.codec is not None:
-            stereo = resample(to_channels(audio, self.codec.audio_channels), rate, self.codec.sample_rate)
-            latents = self.codec.encode_chunked(stereo.unsqueeze(0)).mean[0].float().cpu().numpy()
-            facts["latent_rate"] = self.codec.sample_rate / self.codec.downsampling
-        return Sample(sample.key, facts, embedding, latents)
-
-    def _licence(self, sample: Sample) -> str:
-        """What music and weights together are under, such as ``CC-BY-4.0 AND CC-BY-NC-4.0``."""
-        own = str(sample.facts.get("licence") or UNKNOWN).split(" AND ")
-        embedder = [] if self.embedder is None else [self.embedder.licence]
-        return " AND ".join(sorted({*own, *embedder, *self.codec_licences}))
-
-
-def cut_windows(mono: Tensor, embedder: Embedder) -> tuple[Tensor, list[list[float]]]:
-    """Consecutive windows ``[windows, samples]`` of audio ``[samples]``, and their times in seconds.
-
-    As with MuQ-MuLan, the last one is filled up from the beginning of the piece; a piece shorter than a window is
-    repeated.
-    """
-    size, length = int(embedder.window_seconds * embedder.sample_rate), mono.shape[0]
-    count = -(-length // size)
-    windows = mono.repeat(-(-count * size // length))[: count * size].unflatten(0, (count, size))
-    ends = [min((number + 1) * size, length) for number in range(count)]
-    rate = embedder.sample_rate
-    return windows, [[number * size / rate, end / rate] for number, end in enumerate(ends)]
-
-
-def cache_folder(
-    source: Path, out: Path, encode: Encoder, samples_per_shard: int, rank: int = 0, world: int = 1
-) -> Iterator[bool]:
-    """Encode a folder of audio shards; yields, for each sample, whether it was encoded or there already.
-
-    What an interrupted run has written stays, and is not encoded again, even if that run had another number of parts.
+    One process calls `begin`, any processes `encode` the shards that it gives, and the first calls `finish`. A context
+    manager, which lets go of the folder in the end. Embeddings, latents and text states that the source has already are
+    kept, but for those that the encoder computes.
 
     Args:
-        source: folder of shards with audio.
+        source: folder of shards, with audio where the encoder needs it.
         out: folder of the result.
-        encode: what is computed.
+        encoder: what is computed.
         samples_per_shard: of the result.
-        rank: which part of the samples.
-        world: how many parts.
+
+    Attributes:
+        work: all shards of the result, in order.
+        made_by: what the index says of how they were made.
 
     Raises:
-        ValueError: if ``out`` holds shards that were made otherwise, or a sample cannot be encoded.
+        OSError: if there is no such source.
+        ValueError: if the source is damaged, empty or lacks what the encoder needs, or ``out`` is the source.
     """
-    folder, names = ShardFolder(source, ["audio"]), ShardFolder(source, check=False)
-    part = f"rank{rank:04d}" if world > 1 else ""
-    made_by = {**encode.made_by, "audio": dict(folder.index.made_by)}
-    there = _written(out, made_by)
-    with ShardWriter(out, made_by, samples_per_shard, part, append=True) as writer:
-        for position in range(rank, len(folder), world):
-            new = names[position].key not in there
-            if new:
-                writer.write(encode(folder[position]))
-            yield new
 
+    def __init__(self, source: Path, out: Path, encoder: Encoder, samples_per_shard: int = 500) -> None:
+        if samples_per_shard < 1:
+            raise ValueError(f"samples_per_shard: expected at least 1, got {samples_per_shard}")
+        if out.resolve() == source.resolve():
+            raise ValueError(f"{out}: expected another folder for the result, got that of the audio")
+        held = set(ShardFolder(source, check=False).index.fields)
+        kept = (held & {"embedding", "latents", "text"}) - encoder.makes
+        wanted = {*kept, *(["audio"] if encoder.hears else []), *(["caption"] if "text" in encoder.makes else [])}
+        self.source = ShardFolder(source, wanted)
+        if not len(self.source):
+            raise ValueError(f"{source}: expected samples, got none")
+        self.encoder = encoder
+        before = self.source.index.made_by
+        made_by = {**(before if kept else {"audio": before}), **encoder.made_by}
+        self.made_by: dict[str, Any] = json.loads(json.dumps(made_by))
+        self.work = self._planned(samples_per_shard)
+        self.folder = CacheFolder(out, self.made_by, self.work)
 
-def _written(folder: Path, made_by: Mapping[str, Any]) -> set[str]:
-    """Keys of all samples that any part of a folder has."""
-    keys: set[str] = set()
-    for path in sorted(folder.glob("index*.json")):
-        index = read_index_file(path)
-        if digest(index.made_by) != digest(made_by):
-            different = differences(made_by, index.made_by) or ["they name more than this run"]
-            raise ValueError(f"{folder}: cannot append, its shards were made otherwise: {'; '.join(different)}")
-        for shard in index.shards:
-            keys.update(read_table(folder / shard.name, shard.samples).keys)
-    return keys
+    @property
+    def samples(self) -> int:
+        """How many samples the result has."""
+        return len(self.source)
 
+    def _planned(self, size: int) -> list[Work]:
+        """Cut the source into shards; a shard's origin is the checksums of the tars that its samples come from."""
+        shards = self.source.index.shards
+        begins = [0, *accumulate(shard.samples for shard in shards)]
+        made_by, planned = digest(self.made_by), []
+        for number, first in enumerate(range(0, self.samples, size)):
+            stop = min(first + size, self.samples)
+            parts = [
+                (shard.sha256, max(first - begin, 0), min(stop - begin, shard.samples))
+                for shard, begin in zip(shards, begins, strict=False)
+                if begin < stop and begin + shard.samples > first
+            ]
+            origin = hashlib.sha256(json.dumps([made_by, parts]).encode()).hexdigest()
+            planned.append(Work(f"{number:05d}.tar", first, stop, origin))
+        return planned
 
-def part_of(total: int, rank: int, world: int) -> int:
-    """How many of ``total`` samples a rank has."""
-    return len(range(rank, total, world))
+    def begin(self) -> list[int]:
+        """Make or enter the folder of the result, and find what is missing in it.
+
+        Returns:
+            Numbers of the shards that are to be made.
+
+        Raises:
+            OSError: if nothing can be written there.
+            ValueError: if the folder is in use, or holds anything that this would not make, or a key of the source
+                comes twice.
+        """
+        seen: dict[str, str] = {}
+        for shard in self.source.shards:
+            for key in shard.table.keys:
+                if key in seen:
+                    raise ValueError(f"{shard.path}: expected unique keys, got {key!r}, which is in {seen[key]} too")
+                seen[key] = shard.path.name
+        return self.folder.begin()
+
+    def encode(self, number: int) -> Iterator[Sample]:
+        """Make one shard, and leave a record of it; yields its samples as they come.
+
+        Raises:
+            ValueError: if a sample cannot be encoded.
+            OSError: if something cannot be written.
+        """
+        work = self.work[number]
+        shard = OpenShard(self.folder.path / work.name)
+        try:
+            for sample in self.encoder(self._read(work)):
+                shard.write(sample, to_members(sample))
+                yield sample
+            entry = shard.close(work.made_from)
+        except BaseException:
+            shard.drop()
+            raise
+        licences, fields = (tuple(sorted(names)) for names in (shard.licences, shard.fields))
+        self.folder.record(work, ShardIndex(self.made_by, (entry,), licences, fields))
+
+    def finish(self) -> None:
+        """Write the index, when every shard is there.
+
+        Raises:
+            ValueError: naming shards that are missing.
+        """
+        self.folder.finish()
+
+    def __enter__(self) -> Cache:
+        """Encode within ``with``."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Let go of the folder."""
+        self.folder.close()
+
+    def _read(self, work: Work) -> Iterator[Sample]:
+        """A shard's samples, a few of them read ahead."""
+        with ThreadPoolExecutor(READERS) as pool:
+            ahead: list[Future[Sample]] = []
+            rest = iter(range(work.first, work.stop))
+            for position in islice(rest, 2 * READERS):
+                ahead.append(pool.submit(self.source.__getitem__, position))
+            while ahead:
+                yield ahead.pop(0).result()
+                ahead += [pool.submit(self.source.__getitem__, position) for position in islice(rest, 1)]

@@ -20,12 +20,21 @@ NAME = re.compile(r"\w[\w-]*\.tar")
 
 @dataclass(frozen=True)
 class Shard:
-    """One tar of a folder."""
+    """One tar of a folder.
+
+    Args:
+        name: a file's.
+        samples: how many it has.
+        bytes: its size.
+        sha256: its checksum.
+        made_from: names what a cached shard was computed from and how; empty where the shard itself is what is known.
+    """
 
     name: str
     samples: int
     bytes: int
     sha256: str
+    made_from: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,9 +74,13 @@ def write_index(path: Path, index: ShardIndex) -> None:
         "samples": index.samples,
         "licences": list(index.licences),
         "fields": list(index.fields),
-        "shards": [asdict(shard) for shard in index.shards],
+        "shards": [_entry(shard) for shard in index.shards],
     }
     write_whole({path: (json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()})
+
+
+def _entry(shard: Shard) -> dict[str, Any]:
+    return {name: value for name, value in asdict(shard).items() if value != ""}
 
 
 def read_index(folder: str | Path) -> ShardIndex:
@@ -113,7 +126,13 @@ def read_index_file(path: Path) -> ShardIndex:
         if content["format"] != FORMAT or content["version"] != VERSION:
             raise ValueError(f"expected {FORMAT} {VERSION}, got {content['format']} {content['version']}")
         shards = tuple(
-            Shard(str(shard["name"]), int(shard["samples"]), int(shard["bytes"]), str(shard["sha256"]))
+            Shard(
+                str(shard["name"]),
+                int(shard["samples"]),
+                int(shard["bytes"]),
+                str(shard["sha256"]),
+                str(shard.get("made_from", "")),
+            )
             for shard in content["shards"]
         )
         for shard in shards:

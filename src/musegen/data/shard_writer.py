@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
 import json
-import os
 import re
-import tarfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, cast
+from typing import Any
 
+from musegen.data.open_shard import OpenShard, named
 from musegen.data.sample import Sample, to_members
 from musegen.data.shard_index import (
-    Shard,
     ShardIndex,
     differences,
     digest,
@@ -24,10 +20,7 @@ from musegen.data.shard_index import (
     read_index_file,
     write_index,
 )
-from musegen.data.shard_table import TableBuilder, read_table, table_path, write_table
-
-UNKNOWN = "unknown"
-"""The licence of a sample that names none; it counts as the strictest."""
+from musegen.data.shard_table import read_table
 
 
 class ShardWriter:
@@ -72,9 +65,9 @@ class ShardWriter:
         self.part = part
         self.keys: set[str] = set()
         self._index = ShardIndex(json.loads(json.dumps(made_by)), (), (), ())
-        self._open: _OpenShard | None = None
+        self._open: OpenShard | None = None
         self._made_folder = not self.folder.exists()
-        with _named(self.folder):
+        with named(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
         if self.index_path.exists():
             self._continue(append)
@@ -107,7 +100,7 @@ class ShardWriter:
             raise ValueError(f"{self.folder}: expected unique keys, got {sample.key!r} again")
         if self._open is None:
             prefix = f"{self.part}-" if self.part else ""
-            self._open = _OpenShard(self.folder / f"{prefix}{len(self._index.shards):05d}.tar")
+            self._open = OpenShard(self.folder / f"{prefix}{len(self._index.shards):05d}.tar")
         self._open.write(sample, members)
         self.keys.add(sample.key)
         if self._open.samples == self.samples_per_shard:
@@ -150,82 +143,3 @@ class ShardWriter:
         if self._made_folder:
             with suppress(OSError):  # it is not empty: what is in it is whole
                 self.folder.rmdir()
-
-
-class _OpenShard:
-    """A tar in progress, under a temporary name."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-        self.samples = 0
-        self.licences: set[str] = set()
-        self.fields: set[str] = set()
-        self.table = TableBuilder()
-        with _named(path):
-            self.file = _HashedFile(open(self.temporary, "wb"))  # noqa: SIM115 - close() or drop() closes it
-        self.tar = tarfile.TarFile(fileobj=cast(BinaryIO, self.file), mode="w", format=tarfile.USTAR_FORMAT)
-
-    def write(self, sample: Sample, members: dict[str, bytes]) -> None:
-        places = []
-        try:
-            with _named(self.path):
-                for suffix, content in sorted(members.items()):
-                    header = tarfile.TarInfo(f"{sample.key}.{suffix}")  # time, owner and group are 0 by default
-                    header.size = len(content)
-                    places.append((suffix, self.tar.offset + tarfile.BLOCKSIZE, content))
-                    self.tar.addfile(header, io.BytesIO(content))
-        except OSError:
-            self.drop()
-            raise
-        self.table.add(sample.key, places)
-        self.fields = self.fields & sample.fields if self.samples else set(sample.fields)
-        self.licences.add(str(sample.facts.get("licence") or UNKNOWN))
-        self.samples += 1
-
-    def close(self) -> Shard:
-        try:
-            with _named(self.path):
-                self.tar.close()
-                self.file.file.flush()
-                os.fsync(self.file.file.fileno())
-                self.file.file.close()
-                write_table(self.path, self.table.build())
-                os.replace(self.temporary, self.path)
-        except OSError:
-            self.drop()
-            table_path(self.path).unlink(missing_ok=True)
-            raise
-        return Shard(self.path.name, self.samples, self.file.bytes, self.file.hash.hexdigest())
-
-    def drop(self) -> None:
-        with suppress(OSError):
-            self.file.file.close()
-        with suppress(OSError):
-            self.temporary.unlink()
-
-
-@contextmanager
-def _named(path: Path) -> Iterator[None]:
-    """Say which file an error of writing is about."""
-    try:
-        yield
-    except OSError as error:
-        raise OSError(error.errno, f"cannot write: {error.strerror}", str(path)) from error
-
-
-class _HashedFile:
-    """A file that knows the checksum and the number of the bytes written to it."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self.file = file
-        self.hash = hashlib.sha256()
-        self.bytes = 0
-
-    def tell(self) -> int:
-        return self.bytes
-
-    def write(self, content: bytes) -> int:
-        self.hash.update(content)
-        self.bytes += len(content)
-        return self.file.write(content)
