@@ -56,10 +56,13 @@ def call(function: Callable[..., Any], arguments: list[str], prog: str) -> Any:
     """Parse arguments by a function's signature and call it.
 
     A parameter without a default is positional, and a ``list[str]`` without a default takes any number of words. In the
-    names of options, hyphens are as good as underscores.
+    names of options, hyphens are as good as underscores. A YAML file given by ``-c`` may name any of them, where
+    none is called ``config``.
     """
     parser = OneLineParser(prog=prog, description=(inspect.getdoc(function) or "").partition("\n\n")[0])
     hints = typing.get_type_hints(function)
+    if "config" not in hints:
+        parser.add_argument("-c", "--config", action="config", help="A YAML file of these arguments; later ones win.")
     wordy = [
         name
         for name, parameter in inspect.signature(function).parameters.items()
@@ -81,7 +84,9 @@ def _gather(arguments: list[str], lists: set[str]) -> list[str]:
         first, *arguments = arguments
         gathered.append(first)
         if first in lists:
-            count = next((place for place, word in enumerate(arguments) if word.startswith("--")), len(arguments))
+            count = next(
+                (place for place, word in enumerate(arguments) if word.startswith("--") or word == "-c"), len(arguments)
+            )
             words, arguments = arguments[:count], arguments[count:]
             plain = not (count == 1 and words[0].startswith("["))
             gathered += [f"[{', '.join(words)}]"] if plain and words else words
