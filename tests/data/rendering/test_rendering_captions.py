@@ -10,7 +10,7 @@ import pytest
 
 from musegen.data.rendering.captions import METRES, article, listed, mood, pace, write_captions
 from musegen.data.rendering.genres import GENRES
-from musegen.data.rendering.instruments import HAND, KIT, NAMES
+from musegen.data.rendering.instruments import HAND, KIT, LEADS, NAMES
 from musegen.data.rendering.performance import Arrangement
 from musegen.data.rendering.songs import Section, Song
 
@@ -111,3 +111,4 @@ def test_english() -> None:
         *("an oboe", "a flute", "an R&B ballad", "a honky-tonk")
     ]
     assert len({*NAMES, KIT, HAND}) > 100
+    assert not any(NAMES[program].endswith("s") for program in LEADS)  # one says "a" before them

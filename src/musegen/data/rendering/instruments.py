@@ -19,7 +19,7 @@ NAMES = (
     "choir pad", "bowed pad", "metallic pad", "halo pad", "sweep pad", "synth effects", "synth effects",
     "crystal synth", "atmosphere synth", "brightness synth", "synth effects", "echo synth", "synth effects",
     "sitar", "banjo", "shamisen", "koto", "kalimba", "bagpipes", "fiddle", "shanai", "bells", "agogo",
-    "steel drums", "woodblock", "taiko drum", "melodic tom", "synth drum", "reverse cymbal",
+    "steel drum", "woodblock", "taiko drum", "melodic tom", "synth drum", "reverse cymbal",
     *("sound effects",) * 8,
 )  # fmt: skip
 """By program number."""
