@@ -61,15 +61,7 @@ def lay_out(page: Page, workshop: Workshop) -> None:
             page.add("lab.map_said", gr.HTML(apply_default_css=False))
             page.cards("lab.near")
             page.cards("lab.cards")
-    places = [page.parts[name] for name in PLACES]
-    page.add("lab.choices", gr.State([]))
-    page.parts["lab.choices"].change(
-        lambda choices, *now: [gr.update(choices=choices, value=each) for each in now],
-        [page.parts["lab.choices"], *places],
-        places,
-        show_progress="hidden",
-        api_visibility="private",
-    )
+    page.choose_among("lab.choices", PLACES)
 
 
 def _place(page: Page, name: str, label: str) -> None:

@@ -46,12 +46,4 @@ def lay_out(page: Page) -> None:
     zip_file = gr.File(label="Packed up", visible=False, interactive=False)
     page.add("library.zip", zip_file, lambda path: gr.update(value=path, visible=path is not None))
     page.cards("library.cards")
-    tags = page.parts["library.tag"]
-    page.add("library.tags", gr.State([EVERY_TAG]))
-    page.parts["library.tags"].change(
-        lambda choices, now: gr.update(choices=choices, value=now if now in choices else EVERY_TAG),
-        [page.parts["library.tags"], tags],
-        tags,
-        show_progress="hidden",
-        api_visibility="private",
-    )
+    page.choose_among("library.tags", ["library.tag"])

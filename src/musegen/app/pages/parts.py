@@ -22,6 +22,7 @@ class Page:
     def __init__(self) -> None:
         self.parts: dict[str, Any] = {}
         self.shown_by: dict[str, Callable[[Any], Any]] = {}
+        self.choosers: dict[str, list[str]] = {}
 
     def add(self, name: str, component: Any, shown_by: Callable[[Any], Any] | None = None) -> Any:
         """Name a component; the browser knows it by the same name, with a hyphen.
@@ -36,6 +37,10 @@ class Page:
         if shown_by is not None:
             self.shown_by[name] = shown_by
         return component
+
+    def choose_among(self, group: str, names: list[str]) -> None:
+        """Name what several components choose among; what was chosen stays."""
+        self.choosers[group] = names
 
     def cards(self, name: str, value: str = "") -> Any:
         """Clips as HTML, whose buttons are told to the server."""
@@ -63,7 +68,8 @@ class Page:
             long: whether it makes music.
             script: JavaScript that gives the inputs' values in place of the components.
         """
-        names = list(dict.fromkeys([*outputs, "notice", "progress"]))
+        several = [self.choosers.get(name, [name]) for name in [*outputs, "notice", "progress"]]
+        names = list(dict.fromkeys(name for group in several for name in group))
         safe = told(act)
 
         if event:
@@ -95,8 +101,15 @@ class Page:
         )
 
     def _update(self, shown: Shown, names: Sequence[str]) -> dict[Any, Any]:
-        changed = {name: value for name, value in shown.items() if name in names}
-        updates = {self.parts[name]: self.shown_by.get(name, _as_it_is)(value) for name, value in changed.items()}
+        updates = {
+            self.parts[name]: self.shown_by.get(name, _as_it_is)(value)
+            for name, value in shown.items()
+            if name in names
+        }
+        for group in shown.keys() & self.choosers.keys():
+            for name in set(self.choosers[group]) & set(names):
+                value = {"value": shown[name]} if name in shown else {}
+                updates[self.parts[name]] = gr.update(choices=shown[group], **value)
         return updates or {self.parts["progress"]: gr.skip()}
 
 

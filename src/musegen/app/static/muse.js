@@ -14,7 +14,13 @@
   const loop = () => {
     if (!playing) return;
     const clip = clipOf(playing);
-    if (clip) paint(clip, playing);
+    if (!playing.isConnected || !clip) {
+      playing.pause(); // its card is gone, and its button with it
+      playing = null;
+      return;
+    }
+    clip.classList.add("on"); // a card that was drawn anew has lost it
+    paint(clip, playing);
     spectrum();
     requestAnimationFrame(loop);
   };
