@@ -47,3 +47,20 @@ class PretrainedText(Frozen, TextEncoder):
                 states[index, : len(ids)] = hidden
                 mask[index, : len(ids)] = True
         return states, mask
+
+    @torch.no_grad()
+    def encode_together(self, captions: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """Encode captions in one go, for training: quicker than `encode`, but a caption's last bits depend on the rest.
+
+        Returns:
+            As of `encode`, with as many tokens as the longest of these captions has.
+        """
+        model, tokenizer = self._network()
+        device = next(model.parameters()).device
+        tokens = tokenizer(
+            list(captions), truncation=True, max_length=self.max_tokens, padding=True, return_tensors="pt"
+        ).to(device)
+        with torch.autocast(device.type, enabled=False):
+            states = model(**tokens).last_hidden_state
+        mask = tokens["attention_mask"].bool()
+        return states * mask.unsqueeze(2), mask
