@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -50,7 +50,8 @@ def run(block: Block, x: Tensor, memory: Memory) -> Tensor:
     constant = None if memory.constant is None or told == batch else memory.constant.flatten()
     rows = linear_add(heard.view(-1, dim), cross.to_out.weight, None, rows, constant)
 
-    wide, _, narrow = block.ff.ff  # type: ignore[union-attr]
+    feed_forward: Any = block.ff
+    wide, _, narrow = feed_forward.ff
     norm = block.ff_norm
     inner = norm_linear(rows, norm.gamma, norm.eps, wide.weight, wide.bias, True)
     return linear_add(inner, narrow.weight, narrow.bias, rows, None).view(batch, tokens, dim)
