@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +26,7 @@ RATE = 1000
 
 
 class Waves(Embedder):
-    """Four numbers of a window of 2 s at 500 Hz: what its quarters sound like.
+    """Four numbers of a window of 2 s at 500 Hz: what its quarters sound like. It can be told to take its time.
 
     Args:
         revision: to tell two of them apart.
@@ -39,6 +41,7 @@ class Waves(Embedder):
 
     def embed_audio(self, waveform: Tensor) -> Tensor:
         self.seen.append(tuple(waveform.shape))
+        time.sleep(float(os.environ.get("LITTLE_CACHE_SLEEP", "0")))
         quarters = waveform.unflatten(1, (4, -1)).square().mean(2) + 1e-3
         return torch.nn.functional.normalize(quarters, dim=1)
 

@@ -15,6 +15,13 @@ import yaml
 
 TESTS = Path(__file__).parent
 TIMEOUT = 120
+PRELOAD = [
+    "musegen.trainer_cli",
+    "musegen.stages.stable_audio_muq",
+    "musegen.stages.caching_trainer",
+    "musegen.callbacks.ema",
+    "musegen.commands.cache",
+]
 CPU = {
     "accelerator": "cpu",
     "devices": 1,
@@ -54,16 +61,12 @@ def forked(*arguments: str, folder: Path, processes: int = 1) -> Ended:
 
     Several are given the environment that a cluster would give them, so that Lightning starts none by itself.
     """
-    context: Any = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["musegen.trainer_cli", "musegen.stages.stable_audio_muq", "musegen.callbacks.ema"])
-    folder.mkdir(parents=True, exist_ok=True)
     shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "NODE_RANK": "0"}
     running, logs = [], []
     for rank in range(processes):
         logs.append(folder / f".printed{rank}")
         environment = {**shared, "LOCAL_RANK": str(rank)} if processes > 1 else {}
-        running.append(context.Process(target=_run, args=(list(arguments), environment, folder, logs[-1])))
-        running[-1].start()
+        running.append(fork(*arguments, environment=environment, folder=folder, log=logs[-1]))
     for process in running:
         process.join(TIMEOUT)
         process.kill()
@@ -72,6 +75,16 @@ def forked(*arguments: str, folder: Path, processes: int = 1) -> Ended:
     for log in logs:
         log.unlink()
     return Ended([process.exitcode for process in running], printed)
+
+
+def fork(*arguments: str, environment: dict[str, str], folder: Path, log: Path) -> Any:
+    """Start ``musegen …`` in a process that has imported everything already; what it prints goes into a file."""
+    context: Any = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOAD)
+    folder.mkdir(parents=True, exist_ok=True)
+    process = context.Process(target=_run, args=(list(arguments), environment, folder, log))
+    process.start()
+    return process
 
 
 def _run(arguments: list[str], environment: dict[str, str], folder: Path, log: Path) -> None:

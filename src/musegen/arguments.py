@@ -55,9 +55,9 @@ class OneLineParser(OneLineErrors, ArgumentParser):
 def call(function: Callable[..., Any], arguments: list[str], prog: str) -> Any:
     """Parse arguments by a function's signature and call it.
 
-    A parameter without a default is positional, and a ``list[str]`` without a default takes any number of words. In the
-    names of options, hyphens are as good as underscores. A YAML file given by ``-c`` may name any of them, where
-    none is called ``config``.
+    A parameter without a default is positional, or all such are given by their names; a ``list[str]`` without a default
+    takes any number of words. In the names of options, hyphens are as good as underscores. A YAML file given by ``-c``
+    may name any of them, where none is called ``config``.
     """
     parser = OneLineParser(prog=prog, description=(inspect.getdoc(function) or "").partition("\n\n")[0])
     hints = typing.get_type_hints(function)
@@ -70,8 +70,12 @@ def call(function: Callable[..., Any], arguments: list[str], prog: str) -> Any:
     ]
     for name in wordy:
         parser.add_argument(name, nargs="*", type=str, help=_help(function, name))
-    parser.add_function_arguments(function, as_positional=True, skip=set(wordy), sub_configs=True, fail_untyped=True)
     arguments = [re.sub(r"^--[a-z0-9-]+", lambda name: "--" + name[0][2:].replace("-", "_"), one) for one in arguments]
+    required = {f"--{name}" for name, one in inspect.signature(function).parameters.items() if one.default is one.empty}
+    by_name = any(one.partition("=")[0] in required for one in arguments)
+    parser.add_function_arguments(
+        function, as_positional=not by_name, skip=set(wordy), sub_configs=True, fail_untyped=True
+    )
     arguments = _gather(arguments, {f"--{name}" for name, hint in hints.items() if typing.get_origin(hint) is list})
     chosen = parser.instantiate_classes(parser.parse_args(arguments))
     return function(**{name: chosen[name] for name in inspect.signature(function).parameters})
