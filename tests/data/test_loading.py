@@ -294,7 +294,10 @@ def test_items_of_different_lengths_are_one_line_from_a_worker(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"fields": ["captions"]}, "fields: expected some of caption, embedding, latents, audio, text, facts, got captions"),
+        (
+            {"fields": ["captions"]},
+            "fields: expected some of caption, embedding, latents, audio, text, facts, got captions",
+        ),
         ({"fields": []}, "fields: expected some of .* got none"),
         ({"batch_size": 0}, "batch_size: expected 1 or more, got 0"),
         ({"num_workers": -1}, "num_workers: expected 0 or more, got -1"),
