@@ -76,9 +76,15 @@ def call(function: Callable[..., Any], arguments: list[str], prog: str) -> Any:
     parser.add_function_arguments(
         function, as_positional=not by_name, skip=set(wordy), sub_configs=True, fail_untyped=True
     )
-    arguments = _gather(arguments, {f"--{name}" for name, hint in hints.items() if typing.get_origin(hint) is list})
+    arguments = _gather(arguments, {f"--{name}" for name, hint in hints.items() if _is_list(hint)})
     chosen = parser.instantiate_classes(parser.parse_args(arguments))
     return function(**{name: chosen[name] for name in inspect.signature(function).parameters})
+
+
+def _is_list(hint: Any) -> bool:
+    """Whether an option takes a list, or none."""
+    kinds = {typing.get_origin(one) or one for one in typing.get_args(hint) or [hint]}
+    return typing.get_origin(hint) is list or kinds == {list, type(None)}
 
 
 def _gather(arguments: list[str], lists: set[str]) -> list[str]:

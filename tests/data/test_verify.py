@@ -8,8 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from little_cache import encoder, songs
 from little_shards import MADE_BY, little_folder, little_sample, unit
 from musegen.data import shard_writer
+from musegen.data.cache import Cache
+from musegen.data.random_access import ShardFolder
 from musegen.data.sample import Sample, to_members
 from musegen.data.shard_writer import ShardWriter
 from musegen.data.verify import verify_folder
@@ -34,10 +37,71 @@ def test_damage_is_found_shard_by_shard(tmp_path: Path) -> None:
     damaged = tmp_path / "00002.tar"
     damaged.write_bytes(damaged.read_bytes()[:-1] + b"x")
     (tmp_path / "stray.tar").write_bytes(b"")
-    first, second, third = verify_folder(tmp_path).problems
+    first, second, where, third = verify_folder(tmp_path).problems
     assert first.startswith("00001.tar: expected a shard of 1 samples")
     assert second.startswith("00002.tar: expected SHA-256")
+    assert where == "00002.tar: the damage is outside of all samples"
     assert third == "stray.tar: is not in the index"
+
+
+def test_flipped_bytes_are_named(tmp_path: Path) -> None:
+    little_folder(tmp_path)
+    tar = tmp_path / "00002.tar"
+    whole = tar.read_bytes()
+    table = ShardFolder(tmp_path).shards[2].table
+    for number, suffix in ((0, "json"), (1, "latents.npy"), (3, "embedding.npy")):
+        begin, size, _ = table.places(number)[suffix]
+        for byte in (begin, begin + size // 2, begin + size - 1):
+            content = bytearray(whole)
+            content[byte] ^= 1
+            tar.write_bytes(content)
+            first, second = verify_folder(tmp_path).problems
+            assert first.startswith("00002.tar: expected SHA-256")
+            assert second == f"00002.tar: damaged or cut off: {table.keys[number]}.{suffix}"
+
+
+def test_truncated_tars_are_named(tmp_path: Path) -> None:
+    little_folder(tmp_path)
+    tar = tmp_path / "00000.tar"
+    begin, size, _ = ShardFolder(tmp_path).shards[0].table.places(3)["latents.npy"]
+    tar.write_bytes(tar.read_bytes()[: begin + size - 1])
+    first, second = verify_folder(tmp_path).problems
+    assert first.startswith(f"00000.tar: expected 20480 bytes as its index says, got {begin + size - 1}")
+    lost = ["piece-003.latents.npy", "piece-004.embedding.npy", "piece-004.json", "piece-004.latents.npy"]
+    assert second == f"00000.tar: damaged or cut off: {', '.join(lost)}"
+
+
+def test_an_index_that_says_something_else_is_found(tmp_path: Path) -> None:
+    little_folder(tmp_path)
+    path = tmp_path / "index.json"
+    index = json.loads(path.read_text())
+    index |= {"samples": 11, "made_by_sha256": "0", "licences": ["MIT"], "fields": ["audio"]}
+    path.write_text(json.dumps(index))
+    samples, made_by, licences, fields = verify_folder(tmp_path).problems
+    assert samples == "index.json: its samples is 11, not 10"
+    assert made_by.startswith("index.json: its made_by_sha256 is '0', not '")
+    assert licences == "index.json: its licences are ['MIT'], those of its samples ['CC-BY-4.0', 'CC0-1.0']"
+    assert fields.endswith("are ['audio'], all of its samples have ['caption', 'embedding', 'latents']")
+
+
+def test_text_states_are_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("musegen.data.sample._checked_text", lambda sample: sample.text)
+    facts = {"captions": ["one", "two"]}
+    with ShardWriter(tmp_path, MADE_BY) as writer:
+        writer.write(Sample("a", facts, text=[np.zeros((2, 3), np.float16), np.full((1, 3), np.nan, np.float16)]))
+        writer.write(Sample("b", facts, text=[np.zeros((2, 3), np.float16)]))
+    report = verify_folder(tmp_path)
+    assert report.problems == [
+        "00000.tar: a: its text states 1 hold NaN or infinity",
+        "00000.tar: b: it has text states of 1 captions, but 2 captions",
+    ]
+    assert report.shapes["text [tokens, 3]"] == 2
+
+
+def test_a_cache_that_is_unfinished_is_said(tmp_path: Path) -> None:
+    with Cache(songs(tmp_path / "songs", 3), tmp_path / "out", encoder(), 1) as cache:
+        list(cache.encode(cache.begin()[0]))
+    assert verify_folder(tmp_path / "out").problems == ["it is unfinished: start the same musegen cache again"]
 
 
 def test_a_table_that_lies_is_found(tmp_path: Path) -> None:

@@ -66,6 +66,11 @@ class StoredSample:
         """States ``[tokens, dim]`` of a caption, by its place among `captions`."""
         return self._read(f"text.{caption}.npy")
 
+    @property
+    def places(self) -> dict[str, tuple[int, int, int]]:
+        """First byte, size and CRC-32 of its members, by suffix."""
+        return self._places
+
     def load(self, fields: Collection[str]) -> Sample:
         """Read all of it, and of the fields those that are named."""
         arrays = {name: self._read(FIELDS[name]) for name in FIELDS if name in fields}
