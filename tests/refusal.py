@@ -27,7 +27,8 @@ def refusal(place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest
             main([str(argument) for argument in arguments])
         said = capsys.readouterr().err
         assert stopped.value.code == 2
-        assert sorted(place.rglob("*")) == before
+        after = sorted(place.rglob("*"))
+        assert after == before, set(after) ^ set(before)
         assert "usage:" not in said
         lines = [line for line in said.splitlines() if line.startswith("musegen")]
         assert len(lines) == 1, said
