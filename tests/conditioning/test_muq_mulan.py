@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import random
 import shutil
@@ -11,11 +12,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import soundfile
 import torch
 from safetensors.torch import load_file, save_file
 
 from helpers import randomise, require
-from musegen.conditioning.muq_mulan import MuQMuLan, _import_muq
+from musegen.conditioning.muq_mulan import MuQMuLan, _gather_states, _import_muq
+from musegen.data.cache import Cache
+from musegen.data.crops import embedding_of
+from musegen.data.encoder import Encoder, cut_windows
+from musegen.data.random_access import ShardFolder
+from musegen.data.sample import Sample
+from musegen.data.shard_index import read_index
+from musegen.data.shard_writer import ShardWriter
+from musegen.data.verify import verify_folder
 
 WINDOW = 240_000
 CAPTIONS = ["a sad piano", "", "piano a piano sad a sad", "a"]
@@ -173,3 +183,47 @@ def test_towers_that_could_bring_code_are_refused(folder: Path, tmp_path: Path) 
     file.write_text(json.dumps(config))
     with pytest.raises(ValueError, match=r"text_model.*xlm-roberta.*stranger"):
         MuQMuLan(str(tmp_path / "mulan")).embed_text(["a"])
+
+
+@pytest.mark.parametrize("seconds", [4, 10, 20, 27])
+def test_a_piece_is_what_the_package_itself_makes_of_it(folder: Path, seconds: int) -> None:
+    """Windows averaged and normalised again; the package leaves the mean of unit vectors at its length."""
+    piece = torch.cat([*music(3)])[: seconds * 24000]
+    embedder = MuQMuLan(str(folder))
+    windows, times = cut_windows(piece, embedder)
+    assert len(windows) == -(-seconds // 10)
+    vectors = embedder.embed_audio(windows)
+    ours = embedding_of(vectors.numpy(), times)
+    whole = package().MuQMuLan.from_pretrained(str(folder)).eval()
+    _gather_states(whole.mulan.audio.model.model.conformer)
+    with torch.no_grad():
+        # the package cannot fill up a window from a piece that is shorter than what is lacking
+        theirs = whole(wavs=(piece if seconds > 9 else windows[0])[None])[0]
+    assert ours.norm() == pytest.approx(1, abs=1e-6)
+    assert (ours - torch.nn.functional.normalize(theirs, dim=0)).abs().max() < 3e-7
+    if seconds > 10:  # a random network hears small differences, but larger ones than that
+        assert min((ours - vector).abs().max() for vector in vectors) > 1e-5
+
+
+def test_caching_computes_in_float32_whatever_surrounds_it(folder: Path, tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    soundfile.write(buffer, torch.cat([*music(2)]).clamp(-1, 1).numpy(), 24000, format="FLAC")
+    with ShardWriter(tmp_path / "audio", {}) as writer:
+        writer.write(Sample("piece", {"captions": ["a sad piano"], "licence": "CC0-1.0"}, audio=buffer.getvalue()))
+    embedder = MuQMuLan(str(folder))
+    encoder = Encoder(embedder, None).bfloat16()
+    with torch.autocast("cpu", torch.bfloat16), Cache(tmp_path / "audio", tmp_path / "out", encoder) as cache:
+        for number in cache.begin():
+            list(cache.encode(number))
+        cache.finish()
+    cached = ShardFolder(tmp_path / "out", ["embedding"])[0]
+    heard, _ = soundfile.read(io.BytesIO(buffer.getvalue()), dtype="float32")
+    expected = embedder.embed_audio(torch.from_numpy(heard).unflatten(0, (2, -1)))
+    assert cached.embedding is not None
+    assert cached.embedding.dtype == "float32"
+    assert torch.equal(torch.from_numpy(cached.embedding.copy()), expected)
+    assert cached.facts["windows"] == [[0.0, 10.0], [10.0, 20.0]]
+    assert cached.facts["licence"] == "CC-BY-NC-4.0 AND CC0-1.0"
+    made_by = read_index(tmp_path / "out").made_by
+    assert made_by["embedding"]["revision"] == f"{folder} (muq 0.1.0)"
+    assert verify_folder(tmp_path / "out").problems == []
