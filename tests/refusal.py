@@ -21,14 +21,14 @@ def refusal(place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest
     monkeypatch.delenv("MUSEGEN_TRACEBACK", raising=False)
 
     def refused(*arguments: object) -> str:
-        before = sorted(place.rglob("*"))
+        before = {path for path in place.rglob("*") if path.is_file()}
         capsys.readouterr()
         with pytest.raises(SystemExit) as stopped:
             main([str(argument) for argument in arguments])
         said = capsys.readouterr().err
         assert stopped.value.code == 2
-        after = sorted(place.rglob("*"))
-        assert after == before, set(after) ^ set(before)
+        after = {path for path in place.rglob("*") if path.is_file()}
+        assert after == before, after ^ before
         assert "usage:" not in said
         lines = [line for line in said.splitlines() if line.startswith("musegen")]
         assert len(lines) == 1, said

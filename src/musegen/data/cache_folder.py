@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,14 +106,10 @@ class CacheFolder:
         self._drop_records()
 
     def close(self) -> None:
-        """Let others write here; where nothing was written, leave nothing."""
-        if self._lock is None:
-            return
-        for folder in (self._records, self.path):
-            with suppress(OSError):  # it holds something, or was never made
-                folder.rmdir()
-        os.close(self._lock)
-        self._lock = None
+        """Let others write here."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def _record_path(self, name: str) -> Path:
         return self._records / f"{Path(name).stem}.json"
@@ -178,8 +173,7 @@ class CacheFolder:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            os.close(self._lock)
-            self._lock = None
+            self.close()
             raise ValueError(f"{self.path}: another process is writing into this folder") from None
         except OSError:
             pass
