@@ -73,11 +73,35 @@ class OobleckAutoencoder(Configurable, nn.Module):
             recompute=gradient_checkpointing,
         )
 
-        # A fresh encoder says little; beside a deviation near 1 it would drown, and the decoder learn to ignore it.
-        *_, last = (layer for layer in self.encoder.modules() if isinstance(layer, Conv1d))
-        with torch.no_grad():
-            assert last.bias is not None
-            last.bias[latent_channels:] = -2.0
+        self._initialise()
+
+    @torch.no_grad()
+    def _initialise(self) -> None:
+        """Begin with signals of deviation 1 throughout, for audio of deviation 0.2 (to 0.1 in the decoder's).
+
+        Weight-normed layers grow by no more than the learning rate a step. Under torch's own initialisation each layer
+        weakens what varies, until the biases outweigh it, and the decoder learns for long without looking at latents.
+        """
+        for layer in self.modules():
+            if isinstance(layer, Conv1d | ConvTranspose1d):
+                transposed = isinstance(layer, ConvTranspose1d)
+                layer.set_norm((layer.out_channels * layer.stride[0] / layer.in_channels) ** 0.5 if transposed else 1.0)
+                if layer.bias is not None:
+                    layer.bias.zero_()
+        for unit in self.modules():
+            if isinstance(unit, ResidualUnit):
+                *_, pointwise = (layer for layer in unit.layers if isinstance(layer, Conv1d))
+                pointwise.set_norm(0.35)  # three of them in a row
+        first, *_, last = (layer for layer in self.encoder.modules() if isinstance(layer, Conv1d))
+        *_, out = (layer for layer in self.decoder.modules() if isinstance(layer, Conv1d))
+        first.set_norm(5.0)
+        out.set_norm(0.1)
+
+        # A deviation near 1 beside a fresh encoder's means would drown them, and the decoder learn to ignore them.
+        assert last.bias is not None
+        last.weight_g[self.latent_channels :] *= 0.1
+        last.weight_v[self.latent_channels :] *= 0.1
+        last.bias[self.latent_channels :] = -2.0
 
     @property
     def encoder_context(self) -> int:

@@ -40,6 +40,13 @@ class WeightNormed(nn.Module):
         return torch._weight_norm(self.weight_v, self.weight_g, 0)
 
     @torch.no_grad()
+    def set_norm(self, norm: float) -> None:
+        """Give every slice of a fresh layer's weight this norm, and leave its direction."""
+        dims = tuple(range(1, self.weight_v.ndim))
+        self.weight_v.mul_(norm / torch.linalg.vector_norm(self.weight_v, dim=dims, keepdim=True))
+        self.weight_g.fill_(norm)
+
+    @torch.no_grad()
     def fold(self) -> None:
         """Compute the weight once and for all. The layer no longer trains; saving and loading work as before."""
         weight = self.normalised_weight().clone()
