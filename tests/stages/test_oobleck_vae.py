@@ -227,6 +227,47 @@ def test_reconstruction_keeps_length_and_keys(tmp_path):
 def test_negative_steps_are_refused():
     with pytest.raises(ValueError, match="got -1 and 0"):
         stage(adversarial_from_step=-1)
+    with pytest.raises(ValueError, match=r"energy_first_steps of 0, or of more with an energy_weight, got 5 and 0\.0"):
+        stage(energy_first_steps=5)
+
+
+def low_chords() -> list[dict[str, Any]]:
+    """Sixteen chords of two low tones, many of which a codec of few latents must tell apart by their phases."""
+    chance = torch.Generator().manual_seed(0)
+    time, made = torch.arange(2048) / 44100, []
+    for index in range(16):
+        pitch, phase = 60 + 340 * torch.rand(2, 1, generator=chance), 6.28 * torch.rand(2, 1, generator=chance)
+        audio = torch.rand(2, 2, generator=chance) @ torch.sin(6.2832 * pitch * time + phase) * 0.4
+        made.append({"key": f"chord{index}", "audio": audio, "seed": torch.tensor(1000 + index)})
+    return made
+
+
+def test_energy_first_leads_off_the_plateau(tmp_path):
+    torch.manual_seed(0)
+    codec = OobleckAutoencoder(channels=8, multiples=[1, 2, 4], strides=[4, 8, 8], latent_channels=32)
+    model = stage(
+        discriminator=False,
+        autoencoder=codec,
+        energy_weight=1.0,
+        energy_first_steps=80,
+        optimizer=lambda parameters: torch.optim.AdamW(parameters, lr=3e-3, betas=(0.8, 0.99)),
+    )
+    data = DataLoader(low_chords(), batch_size=4)  # type: ignore[arg-type]
+    trainer(tmp_path, max_steps=80, limit_val_batches=0).fit(model, data)
+    reached = trainer(tmp_path).validate(model, data, verbose=False)[0]["val/si_sdr"]
+    assert reached > 3
+
+
+def test_the_other_distances_come_in_after_the_energy(tmp_path):
+    shares = []
+
+    class Shares(Callback):
+        def on_train_batch_start(self, trainer, pl_module, batch, batch_idx) -> None:
+            shares.append(pl_module.late_share)
+
+    model = stage(discriminator=False, energy_weight=1.0, energy_first_steps=2)
+    trainer(tmp_path, max_steps=6, callbacks=[Shares()]).fit(model, loader())
+    assert shares == [0.0, 0.0, 0.0, 0.5, 1.0, 1.0]
 
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "model"

@@ -27,6 +27,7 @@ from musegen.models.posterior import Posterior
 from musegen.models.reconstruction_loss import (
     MelDistance,
     MultiResolutionSTFT,
+    energy_distance,
     scale_invariant_sdr,
     waveform_distance,
 )
@@ -34,7 +35,7 @@ from musegen.stages.export import KEY, export_entry, licences_of
 from musegen.stages.graphed import GraphedLosses
 from musegen.stages.resumable import ResumableStage
 
-ALONE = ("train/stft", "train/waveform", "train/kl")
+ALONE = ("train/stft", "train/waveform", "train/energy", "train/kl")
 OPPOSED = (*ALONE, "train/adversarial", "train/features", "train/discriminator")
 NOISE = 0  # the stream of an item's randomness that its latents are sampled with
 
@@ -53,10 +54,10 @@ class OobleckVAE(ResumableStage):
     A batch holds ``audio [batch, audio_channels, samples]`` and ``seed [batch]``, which keys the noise of the latents,
     so that the same global batch gives the same loss on one process and on many.
 
-    Logged: ``train/loss`` and its terms ``train/stft``, ``train/waveform``, ``train/kl``, ``train/adversarial``,
-    ``train/features``, beside ``train/discriminator`` (2 where it knows nothing); on held-out audio, decoded from the
-    posterior's mean, ``val/loss`` and ``val/stft`` (the multi-resolution distance), ``val/mel`` (log10 mel distance),
-    ``val/si_sdr`` (dB, higher is better) and ``val/kl``.
+    Logged: ``train/loss`` and its terms ``train/stft``, ``train/waveform``, ``train/energy``, ``train/kl``,
+    ``train/adversarial``, ``train/features``, beside ``train/discriminator`` (2 where it knows nothing); on held-out
+    audio, decoded from the posterior's mean, ``val/loss`` and ``val/stft`` (the multi-resolution distance), ``val/mel``
+    (log10 mel distance), ``val/si_sdr`` (dB, higher is better) and ``val/kl``.
 
     Args:
         autoencoder: what learns; exported as the model.
@@ -65,6 +66,9 @@ class OobleckVAE(ResumableStage):
         reconstruction_weight: of that distance.
         waveform_weight: of the difference of samples relative to their size (1 where all is silent): the term that
             fixes phases without a discriminator.
+        energy_weight: of the squared difference of samples relative to their energy (1 where all is silent).
+        energy_first_steps: steps with that distance alone, then as many over which the others come in. Spectra say
+            nothing of phases, and drown what does: a codec that begins with them stays below -20 dB for long.
         kl_weight: of the divergence of the posterior from a standard normal (summed over channels, without its half).
         adversarial_weight: of the discriminator's opinion.
         feature_weight: of feature matching.
@@ -85,6 +89,8 @@ class OobleckVAE(ResumableStage):
         reconstruction: MultiResolutionSTFT | None = None,
         reconstruction_weight: float = 1.0,
         waveform_weight: float = 0.0,
+        energy_weight: float = 0.0,
+        energy_first_steps: int = 0,
         kl_weight: float = 1e-4,
         adversarial_weight: float = 0.1,
         feature_weight: float = 5.0,
@@ -103,12 +109,19 @@ class OobleckVAE(ResumableStage):
                 "expected adversarial_from_step and adversarial_ramp_steps of 0 or more, "
                 f"got {adversarial_from_step} and {adversarial_ramp_steps}"
             )
+        if energy_first_steps < 0 or (energy_first_steps and not energy_weight):
+            raise ValueError(
+                "expected energy_first_steps of 0, or of more with an energy_weight, "
+                f"got {energy_first_steps} and {energy_weight}"
+            )
         self.model = autoencoder
         self.discriminator = discriminator
         self.reconstruction = reconstruction or MultiResolutionSTFT()
         self.mel = MelDistance(autoencoder.sample_rate)
         self.reconstruction_weight = reconstruction_weight
         self.waveform_weight = waveform_weight
+        self.energy_weight = energy_weight
+        self.energy_first_steps = energy_first_steps
         self.kl_weight = kl_weight
         self.adversarial_weight = adversarial_weight
         self.feature_weight = feature_weight
@@ -162,26 +175,34 @@ class OobleckVAE(ResumableStage):
             return f"there are no CUDA graphs on {self.device.type}"
         return "" if self.trainer.world_size == 1 else "DDP has to see the backward pass"
 
+    @property
+    def late_share(self) -> float:
+        """How much of their full weight the distances have that come after the energy's."""
+        if self.energy_first_steps == 0:
+            return 1.0
+        return min(1.0, max(0.0, self.global_step / self.energy_first_steps - 1.0))
+
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         """The sum of the generator's and the discriminator's losses."""
         audio = batch["audio"]
         share = self.adversarial_share
         losses, names = (self._opposed, OPPOSED) if share > 0 else (self._alone, ALONE)
-        inputs = (audio, batch["seed"], torch.full((), share, device=audio.device))
+        shares = (torch.full((), part, device=audio.device) for part in (self.late_share, share))
+        inputs = (audio, batch["seed"], *shares)
         values = losses(*inputs) if self.graphs is None else self.graphs(names[-1], losses, *inputs)
         items, told = len(audio), values.detach().unbind()
         self.log("train/loss", told[1], prog_bar=True, batch_size=items)
         self.log_dict(dict(zip(names, told[2:], strict=True)), batch_size=items)
         return values[0]
 
-    def _alone(self, audio: Tensor, seed: Tensor, share: Tensor) -> Tensor:
+    def _alone(self, audio: Tensor, seed: Tensor, late: Tensor, share: Tensor) -> Tensor:
         """What is minimised while no discriminator counts, the generator's loss, and the terms of `ALONE`."""
         restored, terms = self._restore(audio, seed)
-        loss = self._generator_loss(terms)
+        loss = self._generator_loss(terms, late)
         minimised = loss if self.discriminator is None else loss + self._untouched(self.discriminator, restored)
         return torch.stack([minimised, loss, *terms.values()])
 
-    def _opposed(self, audio: Tensor, seed: Tensor, share: Tensor) -> Tensor:
+    def _opposed(self, audio: Tensor, seed: Tensor, late: Tensor, share: Tensor) -> Tensor:
         """What is minimised against a discriminator, the generator's part of it, and the terms of `OPPOSED`."""
         assert self.discriminator is not None
         restored, terms = self._restore(audio, seed)
@@ -194,7 +215,7 @@ class OobleckVAE(ResumableStage):
             "discriminator": discriminator_loss(real, self.discriminator(restored.detach())),
         }
         opinion = self.adversarial_weight * terms["adversarial"] + self.feature_weight * terms["features"]
-        loss = self._generator_loss(terms) + share * opinion
+        loss = self._generator_loss(terms, late) + share * opinion
         return torch.stack([loss + terms["discriminator"], loss, *terms.values()])
 
     def _restore(self, audio: Tensor, seed: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
@@ -211,15 +232,13 @@ class OobleckVAE(ResumableStage):
         return {
             "stft": self.reconstruction(restored, audio).mean(),
             "waveform": waveform_distance(restored, audio).mean(),
+            "energy": energy_distance(restored, audio).mean(),
             "kl": posterior.kl().mean(),
         }
 
-    def _generator_loss(self, terms: dict[str, Tensor]) -> Tensor:
-        return (
-            self.reconstruction_weight * terms["stft"]
-            + self.waveform_weight * terms["waveform"]
-            + self.kl_weight * terms["kl"]
-        )
+    def _generator_loss(self, terms: dict[str, Tensor], late: Tensor | float = 1.0) -> Tensor:
+        later = self.reconstruction_weight * terms["stft"] + self.waveform_weight * terms["waveform"]
+        return late * later + self.energy_weight * terms["energy"] + self.kl_weight * terms["kl"]
 
     def _untouched(self, discriminator: Discriminator, restored: Tensor) -> Tensor:
         """A zero that gives the discriminator zero gradients where DDP waits for them."""
