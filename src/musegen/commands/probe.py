@@ -20,7 +20,7 @@ def probe(
         train: folder of shards with embeddings and facts, as musegen cache writes them.
         test: another one, of pieces that are not in the first, by the same embedder.
         embedder: what embeds the captions too: a name, a class path or a recipe in JSON; by default the one that made
-            the shards, null among them leaves captions out.
+            the shards. One that knows no text leaves captions out.
         limit: take no more than so many pieces of each folder.
         device: auto, cpu, cuda, cuda:1 …
         out: a file for the table, as JSON.
@@ -39,8 +39,11 @@ def probe(
     makers = [folder.index.made_by.get("embedding") for folder in folders]
     if makers[0] != makers[1]:
         raise ValueError(f"{test}: expected embeddings made by {makers[0]}, got {makers[1]}")
-    recipe = embedder or json.dumps({key: makers[0][key] for key in ("class_path", "init_args")})
-    net = choose(recipe, Embedder, "musegen.conditioning").to(choose_device(device)).eval()
+    if embedder is None:
+        if makers[0] is None:
+            raise ValueError(f"{train}: its index does not say what made the embeddings: expected --embedder")
+        embedder = json.dumps({key: makers[0][key] for key in ("class_path", "init_args")})
+    net = choose(embedder, Embedder, "musegen.conditioning").to(choose_device(device)).eval()
 
     from rich.console import Console
     from rich.progress import track
