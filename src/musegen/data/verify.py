@@ -74,10 +74,10 @@ def verify_folder(folder: str | Path, progress: Callable[[int, int], None] | Non
         ValueError: if its index cannot be read.
     """
     report = Report(Path(folder))
-    if (report.folder / RECORDS).exists():
+    # records beside an index are those of a run that died after its last step but tidying up
+    if (report.folder / RECORDS).exists() and not any(report.folder.glob("index*.json")):
         report.problems.append("it is unfinished: start the same musegen cache again")
-        if not any(report.folder.glob("index*.json")):
-            return report
+        return report
     index = read_index(folder)
     seen: dict[str, str] = {}
     for number, shard in enumerate(index.shards):
