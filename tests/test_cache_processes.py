@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import random
+import shutil
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from little_cache import everything, songs
+from little_cache import everything, music, songs
+from musegen.data.cache_folder import RECORDS
 from musegen.data.random_access import ShardFolder
+from musegen.data.sample import Sample
+from musegen.data.shard_index import ShardIndex, read_index, write_index
+from musegen.data.shard_writer import ShardWriter
 from musegen.data.verify import verify_folder
 from runs import TIMEOUT, command, config, fork, forked, free_port
 
@@ -81,6 +86,52 @@ def test_lightning_starts_it(home: Home, tmp_path: Path) -> None:
     printed = end(home.start(tmp_path / "out", places, "--devices", "3"), tmp_path)
     assert everything(tmp_path / "out") == home.whole
     assert ["12 encoded" in lines for lines in printed] == [True, False, False]
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_more_processes_than_shards(home: Home, tmp_path: Path, processes: int) -> None:
+    """One shard is missing; then none is, but the index that a run writes last."""
+    out = tmp_path / "out"
+    places = [{"LOCAL_RANK": str(rank), "NODE_RANK": "0"} if processes > 1 else {} for rank in range(processes)]
+    for lost, said in (("00003.tar", "2 encoded, 10 were"), (None, "0 encoded, 12 were"), ("index.json", "0 encoded")):
+        shutil.copytree(home.folder / "whole", out)
+        if lost == "index.json":
+            unfinished(out)
+        elif lost is not None:
+            (out / lost).unlink()
+        printed = end(home.start(out, places, "--devices", str(processes)), tmp_path)
+        assert said in printed[0]
+        assert everything(out) == home.whole
+        shutil.rmtree(out)
+
+
+def unfinished(out: Path) -> None:
+    """Bring a folder back to the moment before its index was written."""
+    index = read_index(out)
+    for shard in index.shards:
+        record = ShardIndex(index.made_by, (shard,), index.licences, index.fields)
+        write_index(out / RECORDS / f"{Path(shard.name).stem}.json", record)
+    (out / "index.json").unlink()
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_what_cannot_be_encoded_ends_all_of_them_with_one_line(home: Home, tmp_path: Path, processes: int) -> None:
+    with ShardWriter(tmp_path / "audio", {}, 1) as writer:
+        for number in range(4):
+            writer.write(Sample(f"piece-{number}", audio=b"fLaC, but no music" if number == 3 else music(3, number)))
+    out = tmp_path / "out"
+    places = [{"LOCAL_RANK": str(rank), "NODE_RANK": "0"} if processes > 1 else {} for rank in range(processes)]
+    options = ("--audio", str(tmp_path / "audio"), "--samples_per_shard", "1", "--text", "null")
+    running = home.start(out, places, "--devices", str(processes), *options)
+    running[-1].join(TIMEOUT)
+    assert running[-1].exitcode == 2
+    for process in running[:-1]:  # torchrun and srun end them
+        process.kill()
+        process.join()
+    (line,) = (line for line in (tmp_path / f"printed{processes - 1}").read_text().splitlines() if "musegen" in line)
+    assert line.startswith("musegen: sample 'piece-3': expected audio: ")
+    assert not (out / "index.json").exists()
+    assert (out / "00001.tar").exists()
 
 
 def test_srun_starts_it_on_two_hosts(home: Home, tmp_path: Path) -> None:

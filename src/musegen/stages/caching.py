@@ -14,6 +14,9 @@ from musegen.data.cache import Cache
 Say = Callable[[int, int, int, int], object]
 """Told how many samples a process has encoded, of how many, its rank, and how many processes there are."""
 
+IDLE = -1
+"""In place of a shard's number for a process that has none: Lightning would leave it out of the end."""
+
 
 class Caching(L.LightningModule):
     """Encodes a corpus by ``Trainer.predict``, on as many processes and hosts as the trainer has.
@@ -41,7 +44,7 @@ class Caching(L.LightningModule):
         mine = missing[trainer.global_rank :: trainer.world_size]
         self.missing, self._mine = self._samples(missing), self._samples(mine)
         self._tell()
-        return DataLoader(mine, batch_size=None)  # type: ignore[arg-type]
+        return DataLoader(mine or [IDLE], batch_size=None)  # type: ignore[arg-type]
 
     def on_predict_start(self) -> None:
         """Let SIGTERM end this process, where Lightning would have it wait for the end of a training step."""
@@ -50,7 +53,7 @@ class Caching(L.LightningModule):
 
     def predict_step(self, number: int) -> int:
         """Make a shard; gives its number back, because Lightning warns of nothing."""
-        for _ in self.cache.encode(int(number)):
+        for _ in self.cache.encode(int(number)) if number != IDLE else ():
             self._done += 1
             self._tell()
         return int(number)
