@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 import tiny
 from little_shards import little_folder
@@ -72,3 +73,57 @@ def test_an_embedder_may_be_a_recipe(songs: Path, tmp_path: Path) -> None:
     main(["cache", str(songs), str(tmp_path / "out"), "--embedder", json.dumps(recipe), "--device", "cpu"])
     made_by: Any = read_index(tmp_path / "out").made_by
     assert made_by["embedding"] == {**recipe, "revision": "spectral-1"}
+
+
+def test_a_yaml_file_says_it_all(songs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = {
+        "audio": str(songs),
+        "out": str(tmp_path / "out"),
+        "device": "cpu",
+        "embedder": {"class_path": "little_cache.Waves", "init_args": {"revision": "waves-3"}},
+        "text": "tiny.TinyEncoder",
+        "samples_per_shard": 2,
+    }
+    config = tmp_path / "cache.yaml"
+    config.write_text(yaml.safe_dump(given))
+    with pytest.raises(SystemExit) as ended:
+        main(["cache", "-c", str(config)])
+    assert ended.value.code == 2
+    assert "(--trust-plugins little_cache)" in capsys.readouterr().err
+    main(["cache", "-c", str(config), "--trust-plugins", "little_cache", "tiny"])
+    index = read_index(tmp_path / "out")
+    assert index.fields == ("caption", "embedding", "latents", "text")  # the songs had latents already
+    assert [shard.samples for shard in index.shards] == [2, 1]
+    made_by: Any = index.made_by
+    assert made_by["embedding"]["revision"] == "waves-3"
+    assert made_by["text"]["revision"] == "tiny-1"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--embedder", "null"], "expected an embedder, a codec or a text encoder, got none"),
+        (["--text", "word2vec"], "unknown textencoder 'word2vec'; expected one of minilm, t5"),
+        (["--devices", "0"], "devices: expected 1 or more, got 0"),
+        (["--nodes", "-1"], "nodes: expected 1 or more, got -1"),
+        (["--threads", "0"], "threads: expected 1 or more, got 0"),
+        (["--batch", "0", "--codec", "CODEC"], "batch: expected 1 or more, got 0"),
+        (["--samples_per_shard", "0"], "samples_per_shard: expected at least 1, got 0"),
+        (["--out", "SONGS", "--audio", "SONGS"], "expected another folder for the result"),
+        (["--audio", "NOWHERE", "--out", "OUT"], "expected a folder of shards, got none"),
+    ],
+)
+def test_mistakes_get_one_line_and_leave_nothing(
+    songs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], said: str
+) -> None:
+    tiny.save_pipeline(tmp_path / "model")
+    names = {"SONGS": songs, "OUT": tmp_path / "out", "CODEC": tmp_path / "model" / "vae", "NOWHERE": tmp_path / "no"}
+    given = [str(names.get(option, option)) for option in options]
+    places = [] if "--out" in options else [str(songs), str(tmp_path / "out")]
+    with pytest.raises(SystemExit) as ended:
+        main(["cache", *places, "--device", "cpu", *given])
+    assert ended.value.code == 2
+    printed = capsys.readouterr().err
+    assert said in printed
+    assert printed.count("\n") == 1
+    assert not (tmp_path / "out").exists()

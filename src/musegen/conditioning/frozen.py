@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Self
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from musegen.torchaudio_guard import import_torchaudio
 
 
-class Frozen(nn.Module):
+class Frozen(nn.Module, ABC):
     """A module around a pretrained network that is loaded when it is first used, so that building one costs nothing.
 
     The network is no submodule: its weights are in no checkpoint, no optimizer sees them, and they stay in float32 when

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import warnings
 from datetime import timedelta
 from typing import Any
@@ -48,7 +49,7 @@ def caching_trainer(device: torch.device, devices: int | None = None, nodes: int
     for talk in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(f"{talk}.utilities.rank_zero").setLevel(logging.ERROR)
     for message in UNHELPFUL:
-        warnings.filterwarnings("ignore", message)
+        warnings.filterwarnings("ignore", re.escape(message))
     # gloo: what is exchanged are lists of numbers, and NCCL gives up after half an hour
     several: Any = DDPStrategy(process_group_backend="gloo", timeout=PATIENCE) if here * hosts > 1 else "auto"
     chosen: Any = [device.index] if device.index is not None and here == 1 and device.type == "cuda" else here
