@@ -1,7 +1,7 @@
 """A residual unit of Oobleck's decoder in one kernel: what lies between its two convolutions never leaves the chip."""
 
-# Triton's launch takes options (num_warps …) that its decorator's type does not have.
-# pyright: reportCallIssue=false
+# Triton's launch takes options (num_warps …), and its tensors indices, that its types do not have.
+# pyright: reportCallIssue=false, reportArgumentType=false
 from __future__ import annotations
 
 import torch
