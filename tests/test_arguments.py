@@ -55,7 +55,11 @@ def test_all_ways_to_say_it(yaml: str, arguments: list[str], expected: tuple[Any
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [("sise: 5\n", "did you mean size?"), ("size: [\n", "Problems parsing config"), ("size: much\n", "expected int, got much")],
+    [
+        ("sise: 5\n", "did you mean size?"),
+        ("size: [\n", "Problems parsing config"),
+        ("size: much\n", "expected int, got much"),
+    ],
 )
 def test_mistakes_in_a_file_get_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str, said: str

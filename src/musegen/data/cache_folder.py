@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,9 +64,11 @@ class CacheFolder:
         self._records = path / RECORDS
         self._index = index_path(path)
         self._lock: int | None = None
+        self._made = False
 
     def begin(self) -> list[int]:
         """Enter the folder, tidy it up, and find which shards are missing."""
+        self._made = not self.path.exists()
         prepare_folder(self.path)
         self._keep_others_out()
         self._check()
@@ -106,8 +108,11 @@ class CacheFolder:
         self._drop_records()
 
     def close(self) -> None:
-        """Let others write here."""
+        """Let others write here, and leave no folder in which there is nothing."""
         if self._lock is not None:
+            for folder in (self._records, *([self.path] if self._made else [])):
+                with suppress(OSError):  # it is not empty
+                    folder.rmdir()
             os.close(self._lock)
             self._lock = None
 
@@ -169,11 +174,14 @@ class CacheFolder:
 
     def _keep_others_out(self) -> None:
         """Refuse a folder that another process writes into; a file system that knows no locks keeps nobody out."""
+        import fcntl  # here, so that shards can be read where there is none
+
         self._lock = os.open(self.path, os.O_RDONLY)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            self.close()
+            os.close(self._lock)
+            self._lock = None
             raise ValueError(f"{self.path}: another process is writing into this folder") from None
         except OSError:
             pass
