@@ -109,10 +109,13 @@ class CacheFolder:
 
     def close(self) -> None:
         """Let others write here, and leave no folder in which there is nothing."""
-        if self._lock is not None:
+        if self._lock is None:
+            return
+        try:
             for folder in (self._records, *([self.path] if self._made else [])):
                 with suppress(OSError):  # it is not empty
                     folder.rmdir()
+        finally:
             os.close(self._lock)
             self._lock = None
 
