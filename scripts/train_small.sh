@@ -28,7 +28,7 @@ fit() { # NAME FLAGS…: train, then export the averaged weights
   $musegen render "$out/audio/train" --songs "${SONGS:-500}" --seconds "$each" --processes "$processes"
 fit vae "${data[@]}" ${VAE_FLAGS:-}
 for split in val train; do
-  $musegen cache "$out/audio/$split" "$out/shards/$split" --embedder spectral --codec "$out/model/vae"
+  $musegen cache "$out/audio/$split" "$out/shards/$split" --embedder spectral --codec "$out/model/vae" --threads "$processes"
 done
 fit text2muq "${shards[@]}" ${TEXT2MUQ_FLAGS:-}
 fit stable_audio_muq "${shards[@]}" ${STABLE_AUDIO_MUQ_FLAGS:-}
