@@ -71,6 +71,29 @@ def residual_unit() -> None:
             close(decoder(latents), expected, dtype)
 
 
+def snake() -> None:
+    from musegen.nn import snake as room
+
+    for dtype in DTYPES:
+        for channels_last in (False, True):
+            module = room.SnakeBeta(20)
+            for parameter in module.parameters():
+                parameter.data.normal_()
+            x, gradient = torch.randn(2, 3, 20, 150, dtype=dtype)
+            if channels_last:
+                x = x.transpose(1, 2).contiguous().transpose(1, 2)
+            found = {}
+            for room.ONE_KERNEL in (False, True):
+                leaf = x.detach().requires_grad_()
+                out = module(leaf)
+                assert out.dtype == dtype
+                assert out.stride() == x.stride()
+                found[room.ONE_KERNEL] = [out, *torch.autograd.grad(out, [leaf, module.alpha, module.beta], gradient)]
+            for ours, theirs in zip(found[True], found[False], strict=True):
+                assert ours.dtype == theirs.dtype
+                close(ours, theirs, dtype)
+
+
 def block() -> None:
     from musegen.models.base import Condition
     from musegen.models.embedding_transformer import EmbeddingTransformer

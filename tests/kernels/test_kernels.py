@@ -14,7 +14,7 @@ from helpers import require
 CHECKS = Path(__file__).with_name("kernel_checks.py")
 
 
-@pytest.mark.parametrize("check", ["small_attention", "norm_linear", "linear_add", "residual_unit", "block"])
+@pytest.mark.parametrize("check", ["small_attention", "norm_linear", "linear_add", "residual_unit", "snake", "block"])
 def test_a_kernel_computes_what_torch_does(check: str) -> None:
     require("triton")
     environment = {**os.environ, "TRITON_INTERPRET": "1"}

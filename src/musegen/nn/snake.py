@@ -8,7 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from musegen.kernels.available import why_not
+
 TINY = 1e-9  # of the published networks, in the denominator
+ONE_KERNEL = True
+"""Train on a GPU with a kernel of our own: the same to rounding, in fewer passes over memory."""
 
 
 class SnakeBeta(nn.Module):
@@ -32,7 +36,7 @@ class SnakeBeta(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``[batch, channels, samples]`` to the same."""
-        return _SnakeBeta.apply(x, self.alpha, self.beta)  # type: ignore[no-any-return]
+        return _SnakeBeta.apply(x, self.alpha, self.beta, _in_one_kernel(x))  # type: ignore[no-any-return]
 
 
 def _scales(alpha: Tensor, beta: Tensor, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -44,9 +48,14 @@ def _scales(alpha: Tensor, beta: Tensor, x: Tensor) -> tuple[Tensor, Tensor, Ten
 
 class _SnakeBeta(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, alpha: Tensor, beta: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor, alpha: Tensor, beta: Tensor, one_kernel: bool) -> Tensor:
         ctx.save_for_backward(x, alpha, beta)
-        frequency, _, gain = _scales(alpha, beta, x)
+        ctx.one_kernel = one_kernel
+        frequency, scale, gain = _scales(alpha, beta, x)
+        if one_kernel:
+            from musegen.kernels.snake import snake
+
+            return snake(x, torch.cat([frequency, scale, gain], 1).t().contiguous())
         wave = (x * frequency).sin_().square_()
         return wave.mul_(gain).add_(x).to(x.dtype)
 
@@ -54,9 +63,15 @@ class _SnakeBeta(torch.autograd.Function):
     @once_differentiable
     def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
         ctx: Any, *gradients: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor, None]:
         x, alpha, beta = ctx.saved_tensors
         frequency, scale, gain = _scales(alpha, beta, x)
+        if ctx.one_kernel:
+            from musegen.kernels.snake import snake_gradients
+
+            scales = torch.cat([frequency, scale, gain], 1).t().contiguous()
+            of_x, (of_alpha, of_beta) = snake_gradients(x, scales, gradients[0])
+            return of_x, of_alpha.to(alpha.dtype), of_beta.to(beta.dtype), None
         gradient = gradients[0].to(frequency.dtype)
         phase = x * frequency
         sine = phase.sin()
@@ -65,4 +80,15 @@ class _SnakeBeta(torch.autograd.Function):
         slope.mul_(gradient)
         of_alpha = (slope * x).sum((0, 2)) * frequency.squeeze(-1)
         of_x = slope.mul_(frequency).add_(gradient)
-        return of_x.to(x.dtype), of_alpha.to(alpha.dtype), of_beta.to(beta.dtype)
+        return of_x.to(x.dtype), of_alpha.to(alpha.dtype), of_beta.to(beta.dtype), None
+
+
+def _in_one_kernel(x: Tensor) -> bool:
+    """Whether our own kernel is to compute this: training on a GPU spends most of a step on passes over memory.
+
+    Inference keeps torch's operations, whose bits do not depend on whether Triton is there; a compiler makes its own.
+    """
+    if not (ONE_KERNEL and torch.is_grad_enabled()) or torch.compiler.is_compiling():
+        return False
+    dense = x.ndim == 3 and (x.is_contiguous() or x.transpose(1, 2).is_contiguous())
+    return dense and x.dtype != torch.double and why_not(x.device) is None
