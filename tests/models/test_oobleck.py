@@ -7,6 +7,7 @@ import torch
 
 from musegen.models.oobleck import OobleckAutoencoder
 from musegen.models.posterior import Posterior
+from musegen.nn.weight_norm import WeightNormed, channels_innermost
 from published_autoencoders import random_autoencoder
 
 SMALL = {"channels": 6, "multiples": [1, 2, 3], "strides": [2, 4, 8], "latent_channels": 5}
@@ -120,6 +121,27 @@ def test_folding_changes_neither_the_network_nor_its_export():
     assert largest <= 1e-5
     assert list(model.state_dict()) == names
     assert not any(parameter.requires_grad for parameter in model.decoder.layers[0].parameters())
+
+
+def test_the_layout_in_memory_changes_nothing_and_lasts():
+    autoencoder = random_autoencoder().double()
+    audio = torch.rand(2, 2, 8 * autoencoder.downsampling, dtype=torch.double) - 0.5
+
+    def computed() -> list[torch.Tensor]:
+        posterior = autoencoder.encode(audio)
+        restored = autoencoder.decode(posterior.mean)
+        return [posterior.mean, restored, *torch.autograd.grad(restored.square().sum(), list(autoencoder.parameters()))]
+
+    expected = computed()
+    kept = []
+    for layer in autoencoder.modules():
+        if isinstance(layer, WeightNormed):
+            layer.register_forward_hook(lambda layer, inputs, out: kept.append(channels_innermost(out)))
+    autoencoder.use_channels_last()
+    for found, wanted in zip(computed(), expected, strict=True):
+        torch.testing.assert_close(found, wanted)
+    assert kept
+    assert all(kept)
 
 
 @pytest.mark.parametrize("recompute", [False, True])

@@ -14,7 +14,7 @@ from musegen.config import Configurable
 from musegen.models.posterior import Posterior
 from musegen.nn.chunks import needed_inputs, windows
 from musegen.nn.snake import SnakeBeta
-from musegen.nn.weight_norm import Conv1d, ConvTranspose1d, WeightNormed
+from musegen.nn.weight_norm import Conv1d, ConvTranspose1d, WeightNormed, put_channels_innermost
 
 Progress = Callable[[int, int], None]
 """Told how many windows are done, and of how many."""
@@ -213,6 +213,14 @@ class OobleckAutoencoder(Configurable, nn.Module):
                 module.fold()
         return self
 
+    def use_channels_last(self, chosen: bool = True) -> OobleckAutoencoder:
+        """Keep activations with their channels innermost, as tensor cores read them; returns itself.
+
+        The results are the same to rounding.
+        """
+        self.encoder.channels_last = self.decoder.channels_last = chosen
+        return self
+
     def _whole_frames(self, audio: Tensor) -> Tensor:
         if audio.ndim != 3 or audio.shape[1] != self.audio_channels or audio.shape[2] == 0:
             raise ValueError(f"expected audio [batch, {self.audio_channels}, samples], got {list(audio.shape)}")
@@ -277,12 +285,16 @@ class DecoderBlock(nn.Module):
 class _Chain(nn.Module):
     """Layers in a row, under the name ``layers``; its blocks can be recomputed in the backward pass."""
 
+    channels_last = False
+
     def __init__(self, *layers: nn.Module, recompute: bool) -> None:
         super().__init__()
         self.layers = nn.Sequential(*layers)
         self.recompute = recompute
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.channels_last:
+            x = put_channels_innermost(x)
         if not (self.recompute and torch.is_grad_enabled()):
             return self.layers(x)
         for layer in self.layers:

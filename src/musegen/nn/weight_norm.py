@@ -61,6 +61,20 @@ class WeightNormed(nn.Module):
         self.folded = False
 
 
+def channels_innermost(x: Tensor) -> bool:
+    """Whether ``[batch, channels, samples]`` lies in memory as ``[batch, samples, channels]``.
+
+    In half precision tensor cores read it so. torch's one-dimensional convolutions rearrange whatever they are given;
+    those of pictures do not, and a sound is a picture of one line.
+    """
+    return x.shape[1] > 1 and x.shape[2] > 1 and not x.is_contiguous() and x.transpose(1, 2).is_contiguous()
+
+
+def put_channels_innermost(x: Tensor) -> Tensor:
+    """The same values, so that `channels_innermost` holds; layers then pass it on."""
+    return x.transpose(1, 2).contiguous().transpose(1, 2)
+
+
 class Conv1d(WeightNormed, nn.Conv1d):
     """`torch.nn.Conv1d` with a normalised weight."""
 
@@ -78,8 +92,13 @@ class Conv1d(WeightNormed, nn.Conv1d):
         self._split()
 
     def forward(self, input: Tensor) -> Tensor:
-        """``[batch, in_channels, samples]`` to ``[batch, out_channels, samples']``."""
-        return self._conv_forward(input, self.normalised_weight(), self.bias)
+        """``[batch, in_channels, samples]`` to ``[batch, out_channels, samples']``, in the input's layout."""
+        weight = self.normalised_weight()
+        if not channels_innermost(input):
+            return self._conv_forward(input, weight, self.bias)
+        step, padding, spread = int(self.stride[0]), int(self.padding[0]), int(self.dilation[0])  # type: ignore[arg-type]
+        out = F.conv2d(input.unsqueeze(2), weight.unsqueeze(2), self.bias, (1, step), (0, padding), (1, spread))
+        return out.squeeze(2)
 
 
 class ConvTranspose1d(WeightNormed, nn.ConvTranspose1d):
@@ -90,8 +109,12 @@ class ConvTranspose1d(WeightNormed, nn.ConvTranspose1d):
         self._split()
 
     def forward(self, input: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """``[batch, in_channels, samples]`` to ``[batch, out_channels, samples · stride]``."""
-        return F.conv_transpose1d(input, self.normalised_weight(), self.bias, self.stride, int(self.padding[0]))
+        """``[batch, in_channels, samples]`` to ``[batch, out_channels, samples · stride]``, in the input's layout."""
+        weight, step, padding = self.normalised_weight(), int(self.stride[0]), int(self.padding[0])
+        if not channels_innermost(input):
+            return F.conv_transpose1d(input, weight, self.bias, step, padding)
+        out = F.conv_transpose2d(input.unsqueeze(2), weight.unsqueeze(2), self.bias, (1, step), (0, padding))
+        return out.squeeze(2)
 
 
 class Conv2d(WeightNormed, nn.Conv2d):

@@ -79,6 +79,7 @@ class OobleckVAE(ResumableStage):
         graphed: on one CUDA GPU, replay forward and backward pass as one graph: small networks wait for the host.
         optimizer: of both networks.
         scheduler: of the learning rate, counted in optimizer steps; multiplies both networks' rates.
+        channels_last: keep activations with their channels innermost, as tensor cores read them in half precision.
         compile: ``torch.compile`` encoder and decoder for training.
     """
 
@@ -101,6 +102,7 @@ class OobleckVAE(ResumableStage):
         scheduler: LRSchedulerCallable | None = None,
         pretrained: str | None = None,
         graphed: bool = False,
+        channels_last: bool = False,
         compile: bool = False,
     ) -> None:
         super().__init__()
@@ -138,6 +140,7 @@ class OobleckVAE(ResumableStage):
             report = load_whole(autoencoder, pretrained)
             self.licences = list(report.licences)
             rank_zero_info(str(report))
+        self.model.use_channels_last(channels_last)
         if compile:
             self.model.encoder.compile()
             self.model.decoder.compile()
