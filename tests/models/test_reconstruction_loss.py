@@ -113,3 +113,15 @@ def test_si_sdr_knows_its_decibels_and_not_the_level():
     torch.testing.assert_close(scale_invariant_sdr(3 * (target + 0.1 * noise), target), ratio)
     assert scale_invariant_sdr(target, target).min() > 90
     assert scale_invariant_sdr(torch.zeros_like(target), target).isfinite().all()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="a compiler for CPUs would take half a minute")
+def test_compiled_it_is_the_same():
+    audio = torch.randn(2, 2, 8192, device="cuda", requires_grad=True)
+    target = torch.randn(2, 2, 8192, device="cuda")
+    losses = (MultiResolutionSTFT((1024, 64), compile=compile).cuda() for compile in (True, False))
+    found, expected = (loss(audio, target) for loss in losses)
+    torch.testing.assert_close(found, expected)
+    (ours,), (theirs,) = (torch.autograd.grad(distance.sum(), audio) for distance in (found, expected))
+    torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-7)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from musegen.config import Configurable
-from musegen.nn.spectral import LogMel, ShortTimeFourier, magnitude
+from musegen.nn.spectral import LogMel, ShortTimeFourier
 
 
 class MultiResolutionSTFT(Configurable, nn.Module):
@@ -25,14 +25,18 @@ class MultiResolutionSTFT(Configurable, nn.Module):
         sizes: windows of the transforms, samples; each hops by a quarter. Stable Audio Open's by default.
         floor: added to magnitudes before the logarithm, relative to white noise of standard deviation 1: what lies far
             under it is not heard and not learned.
+        compile: fuse all that follows the transforms with ``torch.compile``.
     """
 
-    def __init__(self, sizes: Sequence[int] = (2048, 1024, 512, 256, 128, 64, 32), floor: float = 5e-4) -> None:
+    def __init__(
+        self, sizes: Sequence[int] = (2048, 1024, 512, 256, 128, 64, 32), floor: float = 5e-4, compile: bool = False
+    ) -> None:
         super().__init__()
         if not sizes or floor <= 0:
             raise ValueError(f"expected at least one size and a positive floor, got {list(sizes)} and {floor}")
         self.transforms = nn.ModuleList(ShortTimeFourier(size) for size in sizes)
         self.floor = floor
+        self._distance = torch.compile(_distance, dynamic=True) if compile else _distance
 
     def forward(self, estimate: Tensor, target: Tensor) -> Tensor:
         """Distances ``[batch]`` of audio ``[batch, channels, samples]``, 0 where equal.
@@ -44,19 +48,31 @@ class MultiResolutionSTFT(Configurable, nn.Module):
             raise ValueError(f"expected audio shaped {list(target.shape)}, got {list(estimate.shape)}")
         distances = []
         for transform in self.transforms:
-            estimated, wanted = transform(estimate), transform(target)
-            distances.append(self._distance(estimated, wanted))
-            if target.shape[1] == 2:
-                distances.append(self._distance(_mid_side(estimated), _mid_side(wanted)))
+            estimated, wanted = (torch.view_as_real(transform(audio)) for audio in (estimate, target))
+            distances.append(self._distance(estimated, wanted, self.floor))
         return torch.stack(distances).mean(0)
 
-    def _distance(self, estimate: Tensor, target: Tensor) -> Tensor:
-        estimate, target = magnitude(estimate), magnitude(target)
-        axes = (1, 2, 3)
-        noise = self.floor * target[0].numel() ** 0.5
-        convergence = _norm(estimate - target, axes) / (_norm(target, axes) + noise)
-        logarithms = (estimate + self.floor).log() - (target + self.floor).log()
-        return convergence + logarithms.abs().mean(axes)
+
+def _distance(estimate: Tensor, target: Tensor, floor: float) -> Tensor:
+    """Distances ``[batch]`` of spectra ``[batch, channels, bands, frames, 2]``, a mean over pairs of channels."""
+    distance = _distance_of_pair(estimate, target, floor)
+    if target.shape[1] == 2:
+        distance = 0.5 * (distance + _distance_of_pair(_mid_side(estimate), _mid_side(target), floor))
+    return distance
+
+
+def _distance_of_pair(estimate: Tensor, target: Tensor, floor: float) -> Tensor:
+    estimate, target = _magnitude(estimate), _magnitude(target)
+    axes = (1, 2, 3)
+    noise = floor * (target.shape[1] * target.shape[2] * target.shape[3]) ** 0.5
+    convergence = _norm(estimate - target, axes) / (_norm(target, axes) + noise)
+    logarithms = (estimate + floor).log() - (target + floor).log()
+    return convergence + logarithms.abs().mean(axes)
+
+
+def _magnitude(spectrum: Tensor) -> Tensor:
+    """As `musegen.nn.spectral.magnitude`, of real and imaginary parts: compilers know no complex numbers."""
+    return (spectrum.square().sum(-1) + 1e-12).sqrt()
 
 
 def _norm(x: Tensor, axes: tuple[int, ...]) -> Tensor:
