@@ -49,6 +49,16 @@ def test_it_hears_phase():
     assert not torch.allclose(first[0].score, second[0].score, atol=1e-3)
 
 
+def test_the_layout_in_memory_changes_nothing_and_lasts():
+    model = small().double()
+    expected = model(audio().double())
+    model.layout = torch.channels_last
+    for found, wanted in zip(model(audio().double()), expected, strict=True):
+        torch.testing.assert_close(found.score, wanted.score)
+        for feature in found.features:
+            assert feature.is_contiguous(memory_format=torch.channels_last)
+
+
 def verdict(score: float, feature: float) -> list[Verdict]:
     return [Verdict(torch.full((1, 1, 4), score), [torch.full((1, 2, 4), feature)])]
 

@@ -57,7 +57,7 @@ def feature_matching_loss(real: Sequence[Verdict], fake: Sequence[Verdict]) -> T
     losses = []
     for truth, forgery in zip(real, fake, strict=True):
         for wanted, got in zip(truth.features, forgery.features, strict=True):
-            wanted = wanted.detach().float().flatten(1)
-            difference = (got.float().flatten(1) - wanted).abs().mean(1)
-            losses.append((difference / wanted.abs().mean(1).clamp(min=1e-6)).mean())
+            wanted, axes = wanted.detach().float(), tuple(range(1, wanted.ndim))
+            difference = (got.float() - wanted).abs().mean(axes)
+            losses.append((difference / wanted.abs().mean(axes).clamp(min=1e-6)).mean())
     return torch.stack(losses).mean()
