@@ -47,7 +47,8 @@ class Ended:
 
 def command(*arguments: str, folder: Path) -> Ended:
     """Run ``python …`` as from a shell, in a folder."""
-    environment = {**os.environ, "PYTHONPATH": str(TESTS), "OMP_NUM_THREADS": "1", "MASTER_PORT": str(free_port())}
+    paths = os.pathsep.join([str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment = {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1", "MASTER_PORT": str(free_port())}
     folder.mkdir(parents=True, exist_ok=True)
     done = subprocess.run(
         [sys.executable, *arguments], cwd=folder, env=environment, text=True, timeout=TIMEOUT, check=False,
