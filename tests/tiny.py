@@ -20,6 +20,7 @@ from musegen.flow.model import FlowModel
 from musegen.flow.noise import hash_seed, item_noise
 from musegen.flow.paths.cosine import CosinePath
 from musegen.flow.paths.rectified import RectifiedFlow
+from musegen.flow.regression import RegressionModel
 from musegen.generation.folder import write_pipeline
 from musegen.models.diffusion_transformer import DiffusionTransformer
 from musegen.models.embedding_transformer import EmbeddingTransformer
@@ -70,6 +71,13 @@ def text2muq(encoder: TextEncoder | None = None, seed: int = 1) -> FlowModel:
     )
     conditioning = Conditioning({"caption": CaptionConditioner(encoder, cache_size=4)}, ["caption"])
     return _random(FlowModel(network, conditioning, RectifiedFlow(), normalise_output=True), seed)
+
+
+def regression(seed: int = 1) -> RegressionModel:
+    """The baseline of stage 1: its network and its conditioning."""
+    flow = text2muq(seed=seed)
+    model = RegressionModel(flow.network, flow.conditioning, normalise_output=True)
+    return randomise(model, seed).eval()  # type: ignore[return-value]
 
 
 def stable_audio_muq(seed: int = 2) -> FlowModel:

@@ -9,7 +9,6 @@ import pytest
 import torch
 
 import tiny
-from helpers import randomise
 from musegen.checkpoints import load_model, save_model
 from musegen.flow.model import FlowModel
 from musegen.flow.regression import RegressionModel
@@ -17,19 +16,12 @@ from musegen.pipeline import TextToMusic
 from musegen.stages.regression import Text2MuQRegression
 
 
-def regression(seed: int = 1) -> RegressionModel:
-    """The baseline of the tiny pipeline's stage 1: its network and its conditioning."""
-    flow = tiny.text2muq(seed=seed)
-    model = RegressionModel(flow.network, flow.conditioning, normalise_output=True)
-    return randomise(model, seed).eval()  # type: ignore[return-value]
-
-
 def told(captions: list[str], model: FlowModel) -> Any:
     return model.condition({"caption": captions}, one_by_one=True)
 
 
 def test_its_answers_have_no_chance_in_them() -> None:
-    model = regression()
+    model = tiny.regression()
     condition = told(["a slow waltz", "a fast polka", "a slow waltz"], model)
     answers = model.sample(condition, [1, 2, 3])
     assert torch.equal(answers[0], answers[2])
@@ -62,7 +54,7 @@ def test_it_learns_the_mean_of_all_answers() -> None:
 
 def test_it_stands_in_a_pipeline(tmp_path: Path) -> None:
     folder = tiny.save_pipeline(tmp_path / "model")
-    save_model(regression(), folder / "text2muq", licences=["CC0-1.0"])
+    save_model(tiny.regression(), folder / "text2muq", licences=["CC0-1.0"])
     loaded = load_model(folder / "text2muq", FlowModel, tiny.TRUST)
     assert isinstance(loaded, RegressionModel)
     music = TextToMusic.load(folder, device="cpu", trust=tiny.TRUST)
@@ -72,6 +64,6 @@ def test_it_stands_in_a_pipeline(tmp_path: Path) -> None:
 
 
 def test_it_refuses_music_to_start_from() -> None:
-    model = regression()
+    model = tiny.regression()
     with pytest.raises(ValueError, match="start: a regression model"):
         model.sample(told(["a"], model), [1], start=torch.zeros(1, tiny.EMBEDDING), start_time=0.5)

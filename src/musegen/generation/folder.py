@@ -1,4 +1,8 @@
-"""A pipeline on disk: a folder with three model folders, and ``pipeline.json`` that says how to sample them."""
+"""A pipeline on disk: a folder with three model folders, and ``pipeline.json`` that says how to sample them.
+
+Beside the three there may be two that making music does not need: ``regression``, the baseline of stage 1, and
+``joint``, the embedder of the music that the stages were trained on.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +20,8 @@ FILE = "pipeline.json"
 WEIGHTS = Path(__file__).parents[1] / "weights"
 DEFAULT = "default"
 PARTS = ("text2muq", "stable_audio_muq", "vae")
+REGRESSION = "regression"
+JOINT = "joint"
 
 POSTER: dict[str, Any] = {
     "text2muq": {"sampler": "dopri5", "steps": 50, "guidance": 3.0},
@@ -80,11 +86,37 @@ def read_pipeline(folder: Path) -> dict[str, Any]:
         if not isinstance(merged[stage], Mapping):
             raise ValueError(f"{path}: {stage}: expected sampler, steps and guidance, got {merged[stage]!r}")
         merged[stage] = {**POSTER[stage], **merged[stage]}
+    embedder = merged.get("embedder")
+    if embedder is not None and not isinstance(embedder, str | Mapping):
+        raise ValueError(f"{path}: embedder: expected a name or class_path and init_args, got {embedder!r}")
     return merged
 
 
+def read_embedder(folder: Path) -> str | dict[str, Any] | None:
+    """What embedded the music that a pipeline was trained on, as a name or a recipe; None where it does not say.
+
+    A recipe whose ``model`` is ``joint`` means the folder's own part of that name, wherever the folder lies.
+
+    Raises:
+        ValueError: if that part is missing, or the file is not that of a pipeline.
+    """
+    said = read_pipeline(folder).get("embedder")
+    if said is None or isinstance(said, str):
+        return said
+    arguments = said.get("init_args")
+    if not isinstance(arguments, Mapping) or arguments.get("model") != JOINT:
+        return dict(said)
+    if not (folder / JOINT).is_dir():
+        raise ValueError(f"{folder / FILE}: embedder: expected the model folder {JOINT} beside it, got none")
+    return {**said, "init_args": {**arguments, "model": str(folder / JOINT)}}
+
+
 def write_pipeline(
-    folder: Path, text2muq: Mapping[str, Any], stable_audio_muq: Mapping[str, Any], variable_length: bool = False
+    folder: Path,
+    text2muq: Mapping[str, Any],
+    stable_audio_muq: Mapping[str, Any],
+    variable_length: bool = False,
+    embedder: str | Mapping[str, Any] | None = None,
 ) -> None:
     """Write a pipeline's ``pipeline.json``, beside its model folders.
 
@@ -93,15 +125,19 @@ def write_pipeline(
         text2muq: how stage 1 is sampled: ``sampler``, ``steps``, ``guidance``, as short names, numbers or recipes.
         stable_audio_muq: how stage 2 is.
         variable_length: whether stage 2 makes no more frames than a clip needs, having been trained on masked padding.
+        embedder: of the music that the stages were trained on: a short name, or a recipe such as an `Embedder`'s
+            ``config``; None says nothing.
 
     Raises:
         OSError: if it cannot be written.
     """
-    said = {
+    said: dict[str, Any] = {
         "format": FORMAT,
         "version": VERSION,
         "text2muq": dict(text2muq),
         "stable_audio_muq": dict(stable_audio_muq),
         "variable_length": variable_length,
     }
+    if embedder is not None:
+        said["embedder"] = embedder if isinstance(embedder, str) else dict(embedder)
     write_whole({folder / FILE: f"{json.dumps(said, indent=2)}\n".encode()})

@@ -24,8 +24,8 @@ from musegen.interop.exchange import CODEC, FLOW, Part, Parts
 from musegen.recipes import shorten
 from musegen.tensor_files import Progress, read_tensors
 
-FOLDERS = (FLOW, "text2muq", "stable_audio_muq", CODEC)
-"""Folders that models may lie in: of a foreign model that was converted, or of a pipeline."""
+FOLDERS = (FLOW, "text2muq", "stable_audio_muq", CODEC, "regression", "joint")
+"""Folders that models may lie in: of a foreign model that was converted, or of a pipeline, with its optional parts."""
 
 PIPELINE = "pipeline.json"
 
