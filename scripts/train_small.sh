@@ -37,7 +37,8 @@ cat > "$out/model/pipeline.json" <<'JSON'
   "format": "musegen-pipeline",
   "version": 1,
   "text2muq": {"sampler": "midpoint", "steps": 25, "guidance": 3.0},
-  "stable_audio_muq": {"sampler": "dpmpp_2m", "steps": 50, "guidance": 3.0}
+  "stable_audio_muq": {"sampler": "dpmpp_2m", "steps": 50, "guidance": 3.0},
+  "embedder": {"class_path": "musegen.conditioning.spectral.SpectralEmbedder", "init_args": {"version": 2}}
 }
 JSON
 $musegen generate "a slow piano ballad in D minor" --model "$out/model" --samples 2 --out "$out/clips"
