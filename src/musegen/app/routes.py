@@ -44,9 +44,7 @@ def routes(workshop: Workshop) -> list[Route]:
         return Response(content, media_type="image/png", headers={"Cache-Control": FOREVER})
 
     def piece(request: Request) -> Response:
-        if workshop.corpus is None:
-            return Response("there is no corpus", 404)
-        return Response(workshop.corpus.audio(request.path_params["number"]), media_type="audio/flac")
+        return Response(workshop.piece(request.path_params["number"]), media_type="audio/flac")
 
     def script(_: Request) -> Response:
         return FileResponse(STATIC / "muse.js", media_type="text/javascript")

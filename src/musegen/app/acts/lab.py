@@ -12,7 +12,7 @@ from musegen.app.store.record import Record
 from musegen.app.view import cards, figure
 from musegen.app.work import lab, mapping
 from musegen.app.work.job import Job
-from musegen.app.work.lab import Cloud, Neighbour
+from musegen.app.work.lab import Cloud, Drawn, Neighbour
 from musegen.app.work.wishes import Style, choose_seeds
 
 CLOUDS = 3
@@ -49,18 +49,24 @@ class Way:
         return choose_seeds("fixed", self.seed, None, 1)[0]
 
 
-def draw(desk: Desk, view: View) -> Shown:
-    """The map of everything."""
+def draw(desk: Desk, view: View) -> Iterator[Shown]:
+    """The map of everything; until it is laid out, what is being done."""
+    yield {"lab.map_said": hint("Laying out the map …")}
     drawn = mapping.draw_map(desk.workshop, view.clouds, 3 if view.solid else 2)
     if not drawn.points:
         words = "The map is empty: make some clips, or start the app with --corpus FOLDER."
-        return {"lab.map": "", "lab.map_said": cards.notice(words)}
+        yield {"lab.map": "", "lab.map_said": cards.notice(words)}
+        return
     said = f"{len(drawn.points)} points, laid out by {drawn.method}. Click one to hear it."
-    if any(point.group == "mean" for point in drawn.points):
+    groups = {point.group for point in drawn.points}
+    if "regression" in groups:
+        said += " The cross is the answer of the regression model: it has one only, however many there are."
+    if "mean" in groups:
         said += (
-            " The cross is the mean of the samples: it stands for a regression model, which can give one answer only."
+            " The cross is the mean of the samples, since this model has no regression part: it stands for the one "
+            "answer that a regression would give at best."
         )
-    return {"lab.map": figure.figure(drawn, view.colour), "lab.map_said": f'<p class="hint">{escape(said)}</p>'}
+    yield {"lab.map": figure.figure(drawn, view.colour), "lab.map_said": hint(said)}
 
 
 def cloud(desk: Desk, user: str, prompt: str, samples: float, way: Way, view: View) -> Iterator[Shown]:
@@ -74,24 +80,24 @@ def cloud(desk: Desk, user: str, prompt: str, samples: float, way: Way, view: Vi
     yield from desk.carry_out(user, work, lambda made, done: {})
     if found:
         clouds = [each for each in view.clouds if each.prompt != found[0].prompt][1 - CLOUDS :] + found
-        said = cards.notice("Drawing the map …")
-        yield {"lab.clouds": clouds, "notice": said}
-        yield {**draw(desk, View(view.colour, view.solid, clouds)), "notice": ""}
+        yield {"lab.clouds": clouds}
+        yield from draw(desk, View(view.colour, view.solid, clouds))
 
 
-def between(desk: Desk, user: str, first: str, second: str, count: float, way: Way) -> Iterator[Shown]:
-    """Clips on the way from one point to another."""
+def between(desk: Desk, user: str, first: str, second: str, count: float, way: Way, view: View) -> Iterator[Shown]:
+    """Clips on the way from one point to another, and the map with them."""
     seed, style = way.number(), way.style()
 
     def work(job: Job) -> Iterator[Record]:
         return lab.interpolate(desk.workshop, first or "", second or "", int(count), seed, style, job)
 
-    yield from desk.carry_out(user, work, lambda made, done: show(desk, made))
+    yield from desk.carry_out(user, work, lambda made, done: {**show(desk, made), "lab.near": ""})
     yield {"lab.choices": desk.choices()}
+    yield from draw(desk, view)
 
 
-def calculate(desk: Desk, user: str, a: str, b: str, c: str, way: Way) -> Iterator[Shown]:
-    """A clip of "a - b + c", and what lies near it."""
+def calculate(desk: Desk, user: str, a: str, b: str, c: str, way: Way, view: View) -> Iterator[Shown]:
+    """A clip of "a - b + c", what lies near it, and the map with it."""
     seed, style = way.number(), way.style()
     near: list[Neighbour] = []
 
@@ -105,35 +111,69 @@ def calculate(desk: Desk, user: str, a: str, b: str, c: str, way: Way) -> Iterat
 
     yield from desk.carry_out(user, work, shown)
     yield {"lab.choices": desk.choices()}
+    yield from draw(desk, view)
 
 
-def touch(desk: Desk, name: str) -> Shown:
+def hear(desk: Desk, user: str, name: str, way: Way, view: View) -> Iterator[Shown]:
+    """A clip of a point of a cloud, and the map with it."""
+    point, seed, style = lab.drawn_point(view.clouds, name), way.number(), way.style()
+
+    def work(job: Job) -> Iterator[Record]:
+        return lab.play_drawn(desk.workshop, point, seed, style, job)
+
+    yield from desk.carry_out(user, work, lambda made, done: show(desk, made))
+    yield {"lab.choices": desk.choices()}
+    yield from draw(desk, view)
+
+
+def touch(desk: Desk, name: str, clouds: Sequence[Cloud] = ()) -> Shown:
     """A point of the map that was clicked: its clip to hear, and its neighbours."""
     kind, _, rest = str(name).partition(":")
     if kind == "clip":
         record = desk.workshop.library.get(rest)
-        near = lab.neighbours(desk.workshop, desk.workshop.embedding(rest), without=rest)
+        near = lab.neighbours(desk.workshop, desk.workshop.embedding(rest), without=str(name))
         return {**show(desk, [record]), "lab.near": neighbours(near)}
-    if kind == "corpus" and desk.workshop.corpus is not None and rest.isdigit():
-        number, corpus = int(rest), desk.workshop.corpus
-        if number >= len(corpus.titles):
-            raise ValueError("there is no such piece")
-        import torch
-
-        near = lab.neighbours(desk.workshop, torch.from_numpy(corpus.vectors[number].copy()))
-        heard = corpus.folder is not None
-        return {"lab.cards": piece(number, corpus.titles[number], heard), "lab.near": neighbours(near)}
-    words = "This point is an embedding without sound: put its prompt into “between” to hear where it lies."
-    return {"notice": cards.notice(words)}
+    if kind == "corpus":
+        found = lab.place(desk.workshop, str(name), 0)
+        near = lab.neighbours(desk.workshop, found.vector, without=str(name))
+        html = piece(int(rest), found.prompt, desk.workshop.plays_corpus)
+    else:
+        point = lab.drawn_point(clouds, str(name))
+        near = lab.neighbours(desk.workshop, point.vector)
+        html = silent(point)
+    return {"lab.cards": html, "lab.shown": [], "lab.near": neighbours(near)}
 
 
 def piece(number: int, title: str, heard: bool) -> str:
-    """A piece of the corpus, to hear."""
-    words = escape(title, quote=True)
-    sound = f'<audio controls preload="none" src="muse/corpus/{number}.flac"></audio>' if heard else ""
-    silent = "" if heard else '<p class="hint">Its shards hold no audio.</p>'
-    name = f'<div class="name"><h3>{words}</h3><p>from the corpus</p></div>'
-    return f'<div class="clips"><article class="clip piece">{name}{sound}{silent}</article></div>'
+    """A piece of the corpus, to hear and to go on from."""
+    name = escape(lab.piece_name(number, title), quote=True)
+    go_on = f'<button type="button" class="act" data-do="lab" data-id="{name}">To Lab</button>'
+    if not heard:
+        none = '<p class="hint">Its shards hold no audio, and no latents of this model’s codec.</p>'  # noqa: RUF001
+        return _point(title, "from the corpus", none + f'<div class="acts">{go_on}</div>')
+    play = f'<button type="button" class="play" data-play aria-label="Play {escape(title, quote=True)}"></button>'
+    sound = (
+        '<div class="through" data-seek aria-hidden="true"><div class="played"></div></div>'
+        f'<div class="acts">{go_on}</div><audio preload="none" src="muse/corpus/{number}.flac"></audio>'
+    )
+    return _point(title, "from the corpus", sound, play)
+
+
+def silent(point: Drawn) -> str:
+    """A point of a cloud, which has no sound until someone wants it."""
+    name = escape(point.name, quote=True)
+    make = f'<button type="button" class="act act-keep" data-do="hear" data-id="{name}">Make it sound</button>'
+    return _point(point.title, "an embedding without sound, so far", f'<div class="acts">{make}</div>')
+
+
+def _point(title: str, what: str, rest: str, play: str = "") -> str:
+    name = f'<div class="name"><h3>{escape(title)}</h3><p>{what}</p></div>'
+    return f'<div class="clips"><article class="clip piece"><header>{play}{name}</header>{rest}</article></div>'
+
+
+def hint(words: str) -> str:
+    """What stands below the map."""
+    return f'<p class="hint" role="status">{escape(words)}</p>'
 
 
 def neighbours(found: Sequence[Neighbour]) -> str:
@@ -156,8 +196,8 @@ def show(desk: Desk, records: Sequence[Record]) -> Shown:
 
 
 def send(desk: Desk, id: str, first: str, second: str) -> Shown:
-    """Put a clip into the Lab's first free place."""
-    record = desk.workshop.library.get(id)
+    """Put a clip, or a piece of the corpus, into the Lab's first free place."""
+    label = lab.place(desk.workshop, id, 0).label if lab.PIECE.match(id) else desk.workshop.library.get(id).title
     place = "lab.first" if not first or second else "lab.second"
-    said = cards.notice(f"“{record.title}” is in the Lab.", "good")
+    said = cards.notice(f"“{label}” is in the Lab.", "good")
     return {"lab.choices": desk.choices(), place: id, "notice": said}

@@ -18,8 +18,11 @@ from musegen.app.pages.parts import Page
 HEAD = '<header class="muse-head"><h1>MUSE</h1><p>music from words, made on this machine</p></header>'
 FORM, SEARCH = len(studio.FORM), len(library.SEARCH)
 START = ["studio.start", "studio.start_said", "studio.start_row"]
-CARD_INPUTS = [*studio.FORM, *library.SEARCH, "studio.shown", "lab.shown", "lab.first", "lab.second"]
+HELD = ["studio.shown", "lab.shown", "lab.first", "lab.second", "lab.clouds"]
+CARD_INPUTS = [*studio.FORM, *library.SEARCH, *HELD]
+MAKE_INPUTS = [*studio.FORM, *lab.WAY, *lab.VIEW]
 CARD_OUTPUTS = [*studio.SHOWN, *START, *lab.SHOWN, "lab.first", "lab.second", *library.SHOWN, "tabs"]
+MAKE_OUTPUTS = [*CARD_OUTPUTS, "lab.map", "lab.map_said"]
 
 
 def build(desk: Desk) -> gr.Blocks:
@@ -66,17 +69,17 @@ def _lab(page: Page, desk: Desk, tab: gr.Tab) -> None:
 
     def enter(user: str, *view: Any) -> Iterator[Shown]:
         yield {"lab.choices": desk.choices()}
-        yield lab_acts.draw(desk, lab_acts.View(*view))
+        yield from lab_acts.draw(desk, lab_acts.View(*view))
 
-    def draw(user: str, *view: Any) -> Shown:
+    def draw(user: str, *view: Any) -> Iterator[Shown]:
         return lab_acts.draw(desk, lab_acts.View(*view))
 
     page.on(tab.select, enter, lab.VIEW, [*drawn, "lab.choices"])
     page.on([parts["lab.colour"].change, parts["lab.solid"].change, parts["lab.draw"].click], draw, lab.VIEW, drawn)
     page.on(
         parts["lab.map"].select,
-        lambda user, said: lab_acts.touch(desk, said.get("name", "")),
-        [],
+        lambda user, said, clouds: lab_acts.touch(desk, said.get("name", ""), clouds),
+        ["lab.clouds"],
         lab.SHOWN,
         event=True,
     )
@@ -91,16 +94,20 @@ def _lab(page: Page, desk: Desk, tab: gr.Tab) -> None:
     )
     page.on(
         parts["lab.between"].click,
-        lambda user, first, second, count, *way: lab_acts.between(desk, user, first, second, count, lab_acts.Way(*way)),
-        ["lab.first", "lab.second", "lab.count", *lab.WAY],
-        lab.SHOWN,
+        lambda user, first, second, count, *rest: lab_acts.between(
+            desk, user, first, second, count, lab_acts.Way(*rest[:3]), lab_acts.View(*rest[3:])
+        ),
+        ["lab.first", "lab.second", "lab.count", *lab.WAY, *lab.VIEW],
+        [*lab.SHOWN, *drawn],
         long=True,
     )
     page.on(
         parts["lab.sum"].click,
-        lambda user, a, b, c, *way: lab_acts.calculate(desk, user, a, b, c, lab_acts.Way(*way)),
-        ["lab.a", "lab.b", "lab.c", *lab.WAY],
-        lab.SHOWN,
+        lambda user, a, b, c, *rest: lab_acts.calculate(
+            desk, user, a, b, c, lab_acts.Way(*rest[:3]), lab_acts.View(*rest[3:])
+        ),
+        ["lab.a", "lab.b", "lab.c", *lab.WAY, *lab.VIEW],
+        [*lab.SHOWN, *drawn],
         long=True,
     )
 
@@ -140,7 +147,7 @@ def _cards(page: Page, desk: Desk) -> None:
     def act(user: str, said: dict[str, Any], *values: Any) -> Iterator[Shown]:
         do, id, value = (str(said.get(name, "")) for name in ("do", "id", "value"))
         search = library_acts.Search(*values[FORM : FORM + SEARCH])
-        in_studio, in_lab, first, second = values[FORM + SEARCH :]
+        in_studio, in_lab, first, second, clouds = values[FORM + SEARCH :]
         if do == "keep":
             yield studio_acts.keep(desk, id)
         elif do == "start":
@@ -149,7 +156,7 @@ def _cards(page: Page, desk: Desk) -> None:
             yield lab_acts.send(desk, id, first, second)
             return
         elif do == "touch":
-            yield lab_acts.touch(desk, id)
+            yield lab_acts.touch(desk, id, clouds)
             return
         elif do in ("show", "children"):
             yield library_acts.family(desk, id, do == "children")
@@ -171,11 +178,14 @@ def _cards(page: Page, desk: Desk) -> None:
         id = str(said.get("id", ""))
         if said.get("do") == "again":
             return library_acts.make_again(desk, user, id)
+        if said.get("do") == "hear":
+            way, view = values[FORM : FORM + len(lab.WAY)], values[FORM + len(lab.WAY) :]
+            return lab_acts.hear(desk, user, id, lab_acts.Way(*way), lab_acts.View(*view))
         return studio_acts.like(desk, user, id, studio_acts.Form(*values[:FORM]))
 
     holders = [page.parts[name] for name in ("studio.cards", "lab.cards", "lab.near", "library.cards", "notice")]
     page.on([holder.click for holder in holders], act, CARD_INPUTS, CARD_OUTPUTS, event=True)
-    page.on([holder.submit for holder in holders], make, CARD_INPUTS, CARD_OUTPUTS, event=True, long=True)
+    page.on([holder.submit for holder in holders], make, MAKE_INPUTS, MAKE_OUTPUTS, event=True, long=True)
 
     def pack_up(user: str, picked: Any) -> Shown:
         return library_acts.pack_up(desk, [each for each in picked or [] if isinstance(each, str)])

@@ -51,16 +51,23 @@ def lay_out(page: Page, workshop: Workshop) -> None:
                 page.add("lab.seed", gr.Textbox("0", label="Seed of every stop", max_lines=1, max_length=19))
             page.add("lab.cancel", gr.Button("Cancel", size="sm"))
         with gr.Column(scale=5, min_width=320):
-            with gr.Row():
-                page.add("lab.colour", gr.Radio(list(WAYS), value=WAYS[0], label="Colour by", scale=4, min_width=260))
-                page.add("lab.solid", gr.Checkbox(label="3-D", scale=1, min_width=80))
-                page.add("lab.draw", gr.Button("Draw the map", scale=1, min_width=120))
+            with gr.Row(elem_classes="map-row"):
+                page.add("lab.colour", gr.Radio(list(WAYS), value=WAYS[0], label="Colour by", scale=5, min_width=260))
+                with gr.Column(scale=1, min_width=110):
+                    page.add("lab.solid", gr.Checkbox(label="3-D"))
+                    page.add("lab.draw", gr.Button("Draw again", size="sm"))
             page.add(
-                "lab.map", gr.HTML("", html_template='<div class="map"></div>', js_on_load=MAP, apply_default_css=False)
+                "lab.map",
+                gr.HTML(
+                    "",
+                    html_template='<div class="map"></div>',
+                    js_on_load=MAP,
+                    apply_default_css=False,
+                ),
             )
             page.add("lab.map_said", gr.HTML(apply_default_css=False))
-            page.cards("lab.near")
             page.cards("lab.cards")
+            page.cards("lab.near")
     page.choose_among("lab.choices", PLACES)
 
 

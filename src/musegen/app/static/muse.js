@@ -100,6 +100,12 @@
     );
   }
 
+  const start = (sound) => {
+    listen(sound);
+    sound.play().catch((error) => {
+      if (error.name === "NotSupportedError") clipOf(sound).classList.add("broken");
+    });
+  };
   document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-play]");
     const bar = event.target.closest("[data-seek]");
@@ -112,8 +118,7 @@
       paint(clip, sound);
     }
     if (bar || sound.paused) {
-      listen(sound);
-      sound.play().catch(() => clip.classList.add("broken"));
+      start(sound);
     } else {
       sound.pause();
     }
@@ -122,7 +127,7 @@
   // Cards and forms tell Gradio's components what was asked for.
   const picked = () => [...document.querySelectorAll("[data-pick]:checked")].map((box) => box.dataset.pick);
   window.musePicked = picked;
-  const LONG = new Set(["like", "again"]);
+  const LONG = new Set(["like", "again", "hear"]);
   window.museCards = (element, trigger) => {
     const tell = (source, value) => {
       const told = { do: source.dataset.do, id: source.dataset.id || "", value: value || "", picked: picked() };
@@ -138,6 +143,24 @@
       event.preventDefault();
       tell(form, new FormData(form).get("value"));
     });
+  };
+
+  // A point of the map is heard as soon as its card is there.
+  const soundOfPoint = (name) => {
+    const [kind, id] = name.split(":");
+    const cards = document.querySelectorAll("#lab-cards .clip");
+    const source = kind === "clip" ? `muse/clips/${id}.flac` : `muse/corpus/${id}.flac`;
+    return cards.length === 1 ? cards[0].querySelector(`audio[src="${source}"]`) : null;
+  };
+  let waiting = 0;
+  const hearSoon = (name) => {
+    clearInterval(waiting);
+    const until = performance.now() + 10000;
+    waiting = setInterval(() => {
+      const sound = soundOfPoint(name);
+      if (sound) start(sound);
+      if (sound || performance.now() > until) clearInterval(waiting);
+    }, 80);
   };
 
   // The Lab's map: Plotly from this server, fetched when it is first drawn.
@@ -164,14 +187,20 @@
     const layout = figure.layout;
     layout.font = { family: "system-ui, sans-serif", color: colour("--muse-ink"), size: 13 };
     const flat = stage.clientWidth < 560;
+    const legend = { itemsizing: "constant", tracegroupgap: 0, font: { size: flat ? 11 : 12 } };
     layout.legend = flat
-      ? { orientation: "h", y: -0.02, yanchor: "top", x: 0 }
-      : { orientation: "v", y: 1, x: 1.01, itemsizing: "constant" };
+      ? { ...legend, orientation: "h", y: -0.02, yanchor: "top", x: 0 }
+      : { ...legend, orientation: "v", y: 1, x: 1.01 };
+    layout.hoverlabel = { ...layout.hoverlabel, bgcolor: colour("--muse-card"), bordercolor: colour("--muse-line") };
+    layout.hoverlabel.font = { ...layout.font };
     await library.react(stage, figure.data, layout, { displaylogo: false, responsive: true, displayModeBar: false });
     stage.removeAllListeners("plotly_click");
     stage.on("plotly_click", (event) => {
       const point = event.points[0];
-      if (point && point.customdata) trigger("select", { name: [].concat(point.customdata)[0] });
+      if (!point || !point.customdata) return;
+      const name = String([].concat(point.customdata)[0]);
+      trigger("select", { name });
+      hearSoon(name);
     });
     stage.dataset.drawn = String(figure.data.reduce((sum, trace) => sum + (trace.x || []).length, 0));
   };

@@ -11,6 +11,7 @@ import numpy as np
 
 from musegen.conditioning.base import Embedder
 from musegen.data.random_access import ShardFolder
+from musegen.data.sample import Sample
 
 MOST = 4000
 """Pieces that are drawn; of more, so many at even distances."""
@@ -27,7 +28,8 @@ class Corpus:
         tempos: beats per minute; NaN where unknown.
         keys: such as ``D minor``; empty where unknown.
         places: of each in the folder.
-        folder: to read their audio from; None where they have none.
+        folder: to read their audio, or else their latents, from; None where they have neither.
+        codec: hash of the weights of the codec that made the latents; empty where audio is read.
     """
 
     vectors: np.ndarray
@@ -36,20 +38,18 @@ class Corpus:
     tempos: list[float]
     keys: list[str]
     places: list[int]
-    folder: ShardFolder | None
+    folder: ShardFolder | None = None
+    codec: str = ""
 
-    def audio(self, number: int) -> bytes:
-        """A piece's FLAC file.
+    def sample(self, number: int) -> Sample:
+        """A piece with its audio or its latents.
 
         Raises:
-            ValueError: if there is no such piece, or the shards hold no audio.
+            ValueError: if there is no such piece, or the shards hold neither.
         """
         if self.folder is None or not 0 <= number < len(self.places):
-            raise ValueError("this piece cannot be heard: its shards hold no audio")
-        content = self.folder[self.places[number]].audio
-        if not isinstance(content, bytes):
-            raise ValueError("this piece cannot be heard: its shards hold no audio")
-        return content
+            raise ValueError("this piece cannot be heard: its shards hold no audio and no latents")
+        return self.folder[self.places[number]]
 
 
 def read_corpus(path: Path, embedder: Embedder, most: int = MOST) -> Corpus:
@@ -78,9 +78,11 @@ def read_corpus(path: Path, embedder: Embedder, most: int = MOST) -> Corpus:
         genres.append(_genre(sample.facts))
         tempos.append(_tempo(sample.facts))
         keys.append(_key(sample.facts))
-    heard = "audio" in folder.index.fields
     whole = np.stack(vectors) if vectors else np.zeros((0, embedder.dim), np.float32)
-    return Corpus(whole, titles, genres, tempos, keys, places, ShardFolder(path, ["audio"]) if heard else None)
+    held = next((field for field in ("audio", "latents") if field in folder.index.fields), None)
+    heard = None if held is None else ShardFolder(path, [held])
+    made_by = folder.index.made_by.get("latents") or {} if held == "latents" else {}
+    return Corpus(whole, titles, genres, tempos, keys, places, heard, str(made_by.get("weights") or ""))
 
 
 def _genre(facts: Mapping[str, Any]) -> str:

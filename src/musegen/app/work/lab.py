@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from musegen.app.store.record import ID, Lineage, Record, shortened
 from musegen.app.store.search import nearest
@@ -18,6 +20,8 @@ from musegen.app.work.wishes import Style, check_prompt
 from musegen.app.work.workshop import Workshop
 
 MAX_SAMPLES, MAX_STOPS, CLOUD_STEPS = 256, 12, 10
+PIECE = re.compile(r"corpus:([0-9]{1,9})(?: |$)")
+DRAWN = re.compile(r"(?:cloud:([0-9]{1,3}):([0-9]{1,4})|answer:([0-9]{1,3}))")
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,12 +31,21 @@ class Cloud:
     Args:
         prompt: what all of them answer.
         vectors: unit vectors ``[samples, dim]``.
-        mean: of them, ``[dim]``: what a regression that is trained on squared error would answer at best.
+        answer: the one embedding that a regression has for the prompt, ``[dim]``; of a model without one the samples'
+            mean, which is what a regression that is trained on squared error would answer at best.
+        regression: whether it is a regression's.
     """
 
     prompt: str
     vectors: np.ndarray
-    mean: np.ndarray
+    answer: np.ndarray
+    regression: bool
+
+    @property
+    def answer_is(self) -> str:
+        """Whose answer it is, in words."""
+        whose = "the regression’s answer" if self.regression else f"the mean of {len(self.vectors)} samples"  # noqa: RUF001
+        return f"{whose} to “{self.prompt}”"
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +63,11 @@ class Place:
     label: str
     prompt: str
     id: str
+
+
+def piece_name(number: int, title: str) -> str:
+    """How a piece of the corpus is named where points are: its number, and its title for those who read it."""
+    return f"corpus:{number} {title}"
 
 
 def cloud(workshop: Workshop, prompt: str, samples: int, seed: int, job: Job) -> Cloud:
@@ -71,16 +89,33 @@ def cloud(workshop: Workshop, prompt: str, samples: int, seed: int, job: Job) ->
         job.done = first + len(seeds)
         job.share = job.done / job.total
     vectors = torch.cat(parts)
-    return Cloud(prompt, vectors.numpy(), vectors.mean(0).numpy())
+    baseline = workshop.baseline
+    if baseline is None:
+        return Cloud(prompt, vectors.numpy(), vectors.mean(0).numpy(), regression=False)
+    with workshop.turns.take(job.user):
+        return Cloud(prompt, vectors.numpy(), baseline.answer(prompt)[0].numpy(), regression=True)
 
 
 def place(workshop: Workshop, named: str, seed: int, user: str = "") -> Place:
-    """Find the point that a user named by a clip's id or a prompt; of a prompt, one sample with this seed.
+    """Find the point that a user named.
+
+    Args:
+        workshop: to work in.
+        named: a clip's id; a piece of the corpus as `piece_name` writes it; or a prompt, of which it is one sample.
+        seed: of that sample.
+        user: whose turn it takes.
 
     Raises:
-        ValueError: if it is neither.
+        ValueError: if it is none of them.
     """
     named = (named or "").strip()
+    piece = PIECE.match(named)
+    if piece is not None:
+        number, corpus = int(piece[1]), workshop.corpus
+        if corpus is None or number >= len(corpus.titles):
+            raise ValueError(f"there is no piece {number} in the corpus")
+        title = corpus.titles[number]
+        return Place(torch.from_numpy(corpus.vectors[number].copy()), shortened(title), title, "")
     if ID.fullmatch(named):
         record = workshop.library.get(named)
         return Place(workshop.embedding(named), record.title, record.prompt, named)
@@ -149,6 +184,46 @@ def play_sum(
     yield from of_embeddings(workshop, vector[None], [""], [seed], lineage, style, job, titles=[shortened(words)])
 
 
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """A point of a cloud: an embedding without sound, so far.
+
+    Args:
+        name: as the map has it: ``cloud:`` and two numbers, ``answer:`` and one.
+        vector: of unit length, ``[dim]``.
+        title: what it is, in words.
+        prompt: that it answers.
+    """
+
+    name: str
+    vector: Tensor
+    title: str
+    prompt: str
+
+
+def drawn_point(clouds: Sequence[Cloud], name: str) -> Drawn:
+    """Find a point of a cloud by its name.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    found = DRAWN.fullmatch(name)
+    cloud, sample = (int(found[1] or found[3]), found[2]) if found else (len(clouds), None)
+    if cloud >= len(clouds) or (sample is not None and int(sample) >= len(clouds[cloud].vectors)):
+        raise ValueError("this point is no longer there: draw the cloud again")
+    of = clouds[cloud]
+    vector = of.answer if sample is None else of.vectors[int(sample)]
+    title = of.answer_is if sample is None else f"sample {int(sample) + 1} of “{of.prompt}”"
+    return Drawn(name, normalize(torch.from_numpy(vector.copy()), dim=0), title, of.prompt)
+
+
+def play_drawn(workshop: Workshop, point: Drawn, seed: int, style: Style, job: Job) -> Iterator[Record]:
+    """Make a clip of a point of a cloud."""
+    lineage = [Lineage("from a cloud", (), point.title)]
+    titles = [shortened(point.title)]
+    yield from of_embeddings(workshop, point.vector[None], [point.prompt], [seed], lineage, style, job, titles=titles)
+
+
 @dataclass(frozen=True)
 class Neighbour:
     """Something near a point.
@@ -165,10 +240,11 @@ class Neighbour:
 
 
 def neighbours(workshop: Workshop, vector: Tensor, count: int = 8, without: str = "") -> list[Neighbour]:
-    """The clips and pieces of the corpus nearest to a point ``[dim]``, nearest first."""
-    known = {f"clip:{id}": each for id, each in points_of(workshop).items() if id != without}
+    """The clips and pieces of the corpus nearest to a point ``[dim]``, nearest first, ``without`` the one so named."""
+    known = {f"clip:{id}": each for id, each in points_of(workshop).items()}
     if workshop.corpus is not None:
         known |= {f"corpus:{number}": each for number, each in enumerate(workshop.corpus.vectors)}
+    known.pop(without, None)
     found = nearest(vector.numpy(), known, count)
     ids = [name.removeprefix("clip:") for name, _ in found if name.startswith("clip:")]
     titles = {f"clip:{record.id}": record.title for record in workshop.library.of_ids(ids)}

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import threading
-import warnings
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from musegen.app.work.lab import Cloud, points_of
+from musegen.app.work.layout import lay_out, place_among
 from musegen.app.work.workshop import Workshop
 
-FEWEST = 16
-"""Under so many points UMAP has no neighbourhoods to keep; principal components are drawn instead."""
-
 VOTERS = 5
-_LOCK = threading.Lock()
-_KNOWN: OrderedDict[str, np.ndarray] = OrderedDict()
 
 
 @dataclass(frozen=True)
@@ -27,8 +20,8 @@ class Point:
     """A point of the map.
 
     Args:
-        name: ``clip:`` and its id, ``corpus:`` and a number, ``cloud:`` or ``mean:`` and numbers.
-        group: ``corpus``, ``library``, ``takes``, ``cloud`` or ``mean``.
+        name: ``clip:`` and its id, ``corpus:`` and a number, ``cloud:`` or ``answer:`` and numbers.
+        group: ``corpus``, ``library``, ``takes``, ``cloud``; ``regression`` or ``mean`` for one answer to a prompt.
         title: what it is called.
         prompt: what it answers; of the corpus, its caption.
         genre: empty where unknown.
@@ -70,11 +63,14 @@ def draw_map(workshop: Workshop, clouds: Sequence[Cloud] = (), dimensions: int =
     """
     points, vectors = gather(workshop, clouds)
     places, method = lay_out(vectors, dimensions)
+    for number, cloud in enumerate(clouds):  # drawn into the map that the samples make, inside of which it belongs
+        points.append(_answer(number, cloud))
+        places = np.concatenate([places, place_among(cloud.answer, vectors, places[: len(vectors)])[None]])
     return Map(points, places, method)
 
 
 def gather(workshop: Workshop, clouds: Sequence[Cloud] = ()) -> tuple[list[Point], np.ndarray]:
-    """All points and their vectors ``[points, dim]``; the mean of a cloud is shorter than 1, all others are not."""
+    """All points that make the map, and their unit vectors ``[points, dim]``."""
     points: list[Point] = []
     vectors: list[np.ndarray] = []
     corpus = workshop.corpus
@@ -99,54 +95,12 @@ def gather(workshop: Workshop, clouds: Sequence[Cloud] = ()) -> tuple[list[Point
             title = f"sample {sample + 1} of “{cloud.prompt}”"
             points.append(Point(f"cloud:{number}:{sample}", "cloud", title, cloud.prompt, _vote(workshop, vector)))
             vectors.append(vector)
-        title = f"mean of {len(cloud.vectors)} samples: stands for the one answer of a regression to “{cloud.prompt}”"
-        points.append(Point(f"mean:{number}", "mean", title, cloud.prompt))
-        vectors.append(cloud.mean)
     return points, np.stack(vectors) if vectors else np.zeros((0, workshop.ears.embedder.dim), np.float32)
 
 
-def lay_out(vectors: np.ndarray, dimensions: int) -> tuple[np.ndarray, str]:
-    """Lay vectors ``[points, dim]`` out in two or three dimensions.
-
-    Returns:
-        Places ``[points, dimensions]``, and the name of the method.
-
-    Raises:
-        ValueError: for another number of dimensions.
-    """
-    if dimensions not in (2, 3):
-        raise ValueError(f"dimensions: expected 2 or 3, got {dimensions}")
-    if len(vectors) < FEWEST:
-        return _principal(vectors, dimensions), "principal components (UMAP from 16 points on)"
-    name = hashlib.sha256(np.ascontiguousarray(vectors, "<f4").tobytes() + bytes([dimensions])).hexdigest()
-    with _LOCK:  # one at a time: a map takes seconds and all cores
-        if name not in _KNOWN:
-            _KNOWN[name] = _umap(vectors, dimensions)
-            while len(_KNOWN) > 16:
-                _KNOWN.popitem(last=False)
-        return _KNOWN[name], "UMAP, cosine"
-
-
-def _umap(vectors: np.ndarray, dimensions: int) -> np.ndarray:
-    """McInnes et al., "UMAP: uniform manifold approximation and projection" (2018), https://arxiv.org/abs/1802.03426."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from umap import UMAP
-
-        near = min(15, len(vectors) - 1)
-        made = UMAP(
-            n_components=dimensions, n_neighbors=near, metric="cosine", init="pca", random_state=0, n_jobs=1
-        ).fit_transform(vectors)
-    return np.asarray(made, np.float32)
-
-
-def _principal(vectors: np.ndarray, dimensions: int) -> np.ndarray:
-    places = np.zeros((len(vectors), dimensions), np.float32)
-    if len(vectors) > 1:
-        left, spread, _ = np.linalg.svd(vectors - vectors.mean(0), full_matrices=False)
-        kept = min(dimensions, len(spread))
-        places[:, :kept] = left[:, :kept] * spread[:kept]
-    return places
+def _answer(number: int, cloud: Cloud) -> Point:
+    """The one answer to a cloud's prompt."""
+    return Point(f"answer:{number}", "regression" if cloud.regression else "mean", cloud.answer_is, cloud.prompt)
 
 
 def _vote(workshop: Workshop, vector: np.ndarray) -> str:

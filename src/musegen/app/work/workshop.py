@@ -6,7 +6,6 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,14 +18,17 @@ from musegen.app.work.corpus import Corpus, read_corpus
 from musegen.app.work.ears import Ears
 from musegen.app.work.job import Job
 from musegen.app.work.turns import Turns
+from musegen.audio import encode_audio
 from musegen.flow.lanes import Lane
-from musegen.generation.folder import find_pipeline, read_pipeline
+from musegen.generation.baseline import Baseline
+from musegen.generation.folder import FILE, find_pipeline, read_embedder
 from musegen.pipeline import TextToMusic
 
 GUESSES, GUESS_STEPS = 8, 8
 """Stage-1 samples whose mean stands for a prompt, and the steps of each: enough to rank by, and soon there."""
 
 REMEMBERED = 256
+PIECE_SECONDS = 60
 
 
 class Workshop:
@@ -37,10 +39,18 @@ class Workshop:
         library: where clips are kept.
         ears: what compares audio.
         corpus: music to draw on the map beside one's own; None for none.
+        baseline: stage 1's regression, to draw beside what stage 1 samples; None for none.
     """
 
-    def __init__(self, pipeline: TextToMusic, library: Library, ears: Ears, corpus: Corpus | None = None) -> None:
-        self.pipeline, self.library, self.ears, self.corpus = pipeline, library, ears, corpus
+    def __init__(
+        self,
+        pipeline: TextToMusic,
+        library: Library,
+        ears: Ears,
+        corpus: Corpus | None = None,
+        baseline: Baseline | None = None,
+    ) -> None:
+        self.pipeline, self.library, self.ears, self.corpus, self.baseline = pipeline, library, ears, corpus, baseline
         self.turns = Turns()
         self._means: OrderedDict[str, Tensor] = OrderedDict()
         self._lock = threading.Lock()
@@ -75,10 +85,16 @@ class Workshop:
         kept = Library(library)
         sweep(kept)
         pipeline = TextToMusic.load(model, device, dtype, lane, trust)
-        declared: Any = read_pipeline(find_pipeline(model)).get("embedder")
-        ears = Ears.choose(embedder, declared, pipeline.device, trust)
+        folder = find_pipeline(model)
+        declared = None if embedder else read_embedder(folder)
+        try:
+            ears = Ears.choose(embedder, declared, pipeline.device, trust)
+        except ValueError as error:
+            raise error if declared is None else ValueError(f"{folder / FILE}: {error}") from None
+        dim = pipeline.chain.text2muq.model.network.shape[0]
+        baseline = Baseline.load(folder, dim, pipeline.device, trust)
         found = None if corpus is None else read_corpus(corpus, ears.embedder)
-        return Workshop(pipeline, kept, ears, found)
+        return Workshop(pipeline, kept, ears, found, baseline)
 
     @property
     def closeness_is(self) -> str:
@@ -139,6 +155,35 @@ class Workshop:
             peaks=pictures.peaks(audio),
             mel=pictures.mel(audio, rate),
         )
+
+    @property
+    def plays_corpus(self) -> bool:
+        """Whether pieces of the corpus can be heard: they have audio, or latents of the model's own codec."""
+        corpus = self.corpus
+        if corpus is None or corpus.folder is None:
+            return False
+        return "audio" in corpus.folder.fields or corpus.codec == self.pipeline.chain.vae_identity["weights"]
+
+    def piece(self, number: int) -> bytes:
+        """A piece of the corpus as a FLAC file, at most a minute of it where it has to be decoded from latents.
+
+        Raises:
+            ValueError: if there is no such piece, or it cannot be heard.
+        """
+        if self.corpus is None or not self.plays_corpus:
+            raise ValueError("this piece cannot be heard: its shards hold no audio and no latents of the model's codec")
+        sample = self.corpus.sample(number)
+        if isinstance(sample.audio, bytes):
+            return sample.audio
+        if sample.latents is None:
+            raise ValueError("this piece cannot be heard: it has no latents")
+        vae = self.pipeline.chain.vae
+        frames = vae.frames(PIECE_SECONDS * vae.sample_rate)
+        latents = torch.from_numpy(sample.latents[:, :frames].astype("f4"))[None]
+        length = latents.shape[-1] * vae.downsampling / vae.sample_rate
+        with self.turns.take("the corpus"):
+            audio = self.pipeline.decode(latents, min(length, float(sample.facts.get("seconds") or length)))[0]
+        return encode_audio(audio, vae.sample_rate, "flac")
 
     def embedding(self, id: str) -> Tensor:
         """A clip's unit vector to generate from: the one it was made from or, of imported audio, what is heard in it.
