@@ -69,6 +69,8 @@ def residual_unit() -> None:
             decoder = FastDecoder(codec, dtype, kernels=True)
             assert sum(isinstance(module, OneKernel) for module in decoder.modules()) == 6
             close(decoder(latents), expected, dtype)
+            for kernels in (False, True):
+                close(FastDecoder(codec, dtype, kernels, one_pass=True)(latents), expected, dtype)
 
 
 def snake() -> None:

@@ -26,12 +26,22 @@ class FastDecoder(nn.Module):
         codec: what it is made of; it stays as it is.
         dtype: to compute in.
         kernels: run narrow residual units as one kernel each; see `musegen.kernels.available`.
+        one_pass: run each of the other activations as one kernel, where no compiler will fuse it.
     """
 
-    def __init__(self, codec: OobleckAutoencoder, dtype: torch.dtype = torch.float16, kernels: bool = False) -> None:
+    def __init__(
+        self,
+        codec: OobleckAutoencoder,
+        dtype: torch.dtype = torch.float16,
+        kernels: bool = False,
+        one_pass: bool = False,
+    ) -> None:
         super().__init__()
         self.dtype = dtype
         self.layers = nn.Sequential(*(_translate(layer, kernels) for layer in codec.decoder.layers))
+        for module in self.modules():
+            if isinstance(module, Snake):
+                module.one_pass = one_pass
         self.to(dtype)
         self.requires_grad_(False).eval()
 
@@ -45,15 +55,22 @@ class Snake(Precise):
 
     frequency: Tensor
     gain: Tensor
+    scales: Tensor
 
     def __init__(self, snake: SnakeBeta) -> None:
         super().__init__()
         frequency, gain = _scales(snake)
         self.register_buffer("frequency", frequency[:, None])
         self.register_buffer("gain", gain[:, None])
+        self.register_buffer("scales", torch.stack([frequency, 1 / gain, gain]))  # as the kernel reads them
+        self.one_pass = False
 
     def forward(self, x: Tensor) -> Tensor:
         """The same shape and dtype."""
+        if self.one_pass:
+            from musegen.kernels.snake import snake
+
+            return snake(x.contiguous(), self.scales)
         wide = x.float()
         return (wide + (wide * self.frequency).sin().square() * self.gain).to(x.dtype)
 
