@@ -13,6 +13,8 @@ from torch import Tensor
 from musegen.checkpoints import load_model, read_licences
 from musegen.devices import choose_device, choose_dtype
 from musegen.fingerprint import flatten
+from musegen.flow.execution.choice import AUTO, ExecutionChoice
+from musegen.flow.execution.eager import Eager
 from musegen.flow.lanes import Lane
 from musegen.flow.model import FlowModel
 from musegen.flow.settings import SamplingSettings
@@ -40,6 +42,9 @@ from musegen.models.oobleck import OobleckAutoencoder
 
 MAX_THREADS = 256
 
+BEFORE = Eager(skip_null=False).config
+"""How clips were made whose JSON does not say."""
+
 
 class TextToMusic:
     """The two stages and the codec, ready to make music.
@@ -56,9 +61,15 @@ class TextToMusic:
         dtype: what the two networks compute in; by default bfloat16 on a CUDA GPU, float32 elsewhere.
         lane: items that a network takes in one execution; None for the device's own width; ``auto`` for the fastest,
             whose results agree within a tolerance instead of bit for bit.
+        execution: how the networks' evaluations are run: ``auto``, ``eager``, ``graph``, ``compiled``,
+            ``compiled_whole``, a class path, a recipe, an example; or one of them for each of ``text2muq`` and
+            ``stable_audio_muq``. ``auto`` replays CUDA graphs on a GPU, with the bits of ``eager``, and is ``eager``
+            elsewhere; with ``lane="auto"`` it compiles where there is enough to do. What a device cannot do falls back.
+        decoder: how latents are decoded: ``auto``, or ``plain``, ``fast``, ``snakes``, ``kernels``, perhaps with
+            ``graph`` or ``compiled`` behind it; see `musegen.generation.decoding.choose_decoder`.
         name: what clips say they were made with.
         licences: of the weights and of the data behind them.
-        trust: packages besides musegen whose samplers and guidances may be built by name.
+        trust: packages besides musegen whose samplers, guidances and executions may be built by name.
 
     Raises:
         ValueError: for a device that is not there, an unknown dtype, or defaults that name something unknown.
@@ -74,6 +85,8 @@ class TextToMusic:
         device: str | torch.device = "auto",
         dtype: str | torch.dtype | None = None,
         lane: Lane = None,
+        execution: ExecutionChoice = AUTO,
+        decoder: str = AUTO,
         name: str = "",
         licences: Sequence[str] = (),
         trust: Sequence[str] = (),
@@ -82,11 +95,19 @@ class TextToMusic:
         chosen = choose_device(device)
         precision = choose_dtype(dtype, chosen)
         stage1, stage2 = (
-            PipelineStage(model, SamplingSettings.from_recipe(defaults[part], trust), chosen, precision, lane)
+            PipelineStage(
+                model,
+                SamplingSettings.from_recipe(defaults[part], trust),
+                chosen,
+                precision,
+                lane,
+                _of_part(execution, part),
+                trust,
+            )
             for part, model in (("text2muq", text2muq), ("stable_audio_muq", stable_audio_muq))
         )
         variable = bool(defaults.get("variable_length", False))
-        self.chain = Chain(stage1, stage2, vae, chosen, variable, name, licences)
+        self.chain = Chain(stage1, stage2, vae, chosen, variable, name, licences, decoder)
 
     @classmethod
     def load(
@@ -96,6 +117,8 @@ class TextToMusic:
         dtype: str | torch.dtype | None = None,
         lane: Lane = None,
         trust: Sequence[str] = (),
+        execution: ExecutionChoice = AUTO,
+        decoder: str = AUTO,
     ) -> TextToMusic:
         """Load a pipeline.
 
@@ -105,6 +128,8 @@ class TextToMusic:
             dtype: see `TextToMusic`.
             lane: see `TextToMusic`.
             trust: packages besides musegen whose classes the folder's configs may name. Importing runs their code.
+            execution: see `TextToMusic`.
+            decoder: see `TextToMusic`.
 
         Raises:
             ValueError: if there is no such pipeline, or its files are not what they should be.
@@ -119,6 +144,8 @@ class TextToMusic:
             device=chosen,
             dtype=dtype,
             lane=lane,
+            execution=execution,
+            decoder=decoder,
             name=str(folder.resolve()) if model is not None and folder == Path(model) else folder.name,
             licences=[licence for part in PARTS for licence in read_licences(folder / part)],
             trust=trust,
@@ -133,6 +160,8 @@ class TextToMusic:
         dtype: str | torch.dtype | None = None,
         lane: Lane = None,
         trust: Sequence[str] = (),
+        execution: ExecutionChoice | None = None,
+        decoder: str | None = None,
     ) -> TextToMusic:
         """Load the pipeline of a clip to compute as it was computed, for `remake`.
 
@@ -145,15 +174,20 @@ class TextToMusic:
             dtype: see `load`.
             lane: see `load`.
             trust: see `load`.
+            execution: see `load`.
+            decoder: see `load`.
         """
         then = described["fingerprint"]
         if device == "auto" and then.get("backend") == "cpu":
             device = "cpu"
         if str(device) == "cpu" and isinstance(then.get("threads"), int):
             torch.set_num_threads(min(max(1, then["threads"]), MAX_THREADS))
-        own = described["settings"].get("lane") if lane is None else lane
+        settings = described["settings"]
+        own = settings.get("lane") if lane is None else lane
+        run = settings.get("execution", BEFORE) if execution is None else execution
+        decoded = settings.get("decoder", "plain") if decoder is None else decoder
         dtype = dtype or flatten(then).get("stable_audio_muq.dtype")
-        return cls.load(model or described["model"] or None, device, dtype, own, trust)
+        return cls.load(model or described["model"] or None, device, dtype, own, trust, run, decoded)
 
     @property
     def device(self) -> torch.device:
@@ -312,4 +346,12 @@ class TextToMusic:
             return None
         if isinstance(given, Start):
             return given
-        return encode_start(given, strength, self.chain.vae, self.device, self.chain.frames(seconds))
+        with self.chain.decoder.codec() as vae:
+            return encode_start(given, strength, vae, self.device, self.chain.frames(seconds))
+
+
+def _of_part(execution: Any, part: str) -> ExecutionChoice:
+    """The execution of one stage, where each may have its own."""
+    if isinstance(execution, Mapping) and "class_path" not in execution:
+        return execution.get(part, AUTO)
+    return execution

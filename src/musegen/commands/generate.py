@@ -34,6 +34,8 @@ def generate(
     device: str = "auto",
     dtype: Literal["float32", "bfloat16", "float16"] | None = None,
     lane: int | Literal["auto"] | None = None,
+    execution: str | None = None,
+    decoder: str | None = None,
     trust_plugins: list[str] | str | None = None,
     again: Path | None = None,
 ) -> list[Path]:
@@ -62,6 +64,11 @@ def generate(
         dtype: what the networks compute in; by default bfloat16 on a GPU, float32 on a CPU.
         lane: items that a network takes in one execution; auto for the fastest width, whose results agree within a
             tolerance instead of bit for bit.
+        execution: how the networks are run: auto, eager, graph, compiled, compiled_whole, or a recipe in JSON. auto is
+            graph on a CUDA GPU (the bits of eager, in fewer launches) and eager elsewhere; with --lane auto, compiled
+            from ten clips of the largest model on.
+        decoder: how latents become sound: auto, plain, fast, snakes or kernels, perhaps with graph or compiled behind
+            it ("fast compiled"). auto is "snakes graph" on a CUDA GPU in half precision and plain elsewhere.
         trust_plugins: packages, besides musegen, whose classes a model folder or an option may name. Their code runs.
         again: the JSON beside a clip: make that clip again, and say what is different if its bits are.
 
@@ -79,13 +86,13 @@ def generate(
     if again is not None:
         if prompt or prompts:
             raise ValueError("--again makes one clip from its JSON: expected no prompts beside it")
-        return [_again(again, out, format, bits, model, device, dtype, lane, trust)]
+        return [_again(again, out, format, bits, model, device, dtype, lane, trust, execution, decoder)]
     texts = [*prompt, *([each.caption for each in read_prompts(prompts)] if prompts else [])]
     if not texts:
         raise ValueError("expected a prompt, such as musegen generate 'a slow sad piano ballad', or --prompts FILE")
     if samples < 1:
         raise ValueError(f"samples: expected at least 1, got {samples}")
-    pipeline = TextToMusic.load(model, device, dtype, lane, trust)
+    pipeline = TextToMusic.load(model, device, dtype, lane, trust, execution or "auto", decoder or "auto")
     with _progress_bar() as progress:
         clips = pipeline.stream(
             list(dict.fromkeys(texts)),
@@ -117,6 +124,8 @@ def _again(
     dtype: str | None,
     lane: int | str | None,
     trust: list[str],
+    execution: str | None,
+    decoder: str | None,
 ) -> Path:
     """Make a clip again as its JSON says, where nothing else is chosen; exit status 1 if its bits differ."""
     from musegen.files import prepare_folder
@@ -127,7 +136,7 @@ def _again(
 
     then = read_clip(described)
     with _progress_bar() as progress:
-        pipeline = TextToMusic.load_like(then, model, device, dtype, lane, trust)
+        pipeline = TextToMusic.load_like(then, model, device, dtype, lane, trust, execution, decoder)
         clip = pipeline.remake(then, progress)
         prepare_folder(out)
         path = _save(clip, ClipNames(out, format, replace=False).name(clip.request()), bits)

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from musegen.conditioning.base import Embedder, TextEncoder
 from musegen.fingerprint import hash_data, hash_weights
+from musegen.flow.execution.choice import AUTO, COMPILING_PAYS, ExecutionChoice, prepare_execution
+from musegen.flow.execution.compiled import Compiled
 from musegen.flow.lanes import Lane, check_lane, default_width
 from musegen.flow.model import FlowModel
 from musegen.flow.settings import SamplingSettings
@@ -31,6 +33,8 @@ class PipelineStage:
         device: where it computes.
         dtype: what its network computes in; conditions and samples stay float32.
         lane: items in one execution of the network, ``auto``, or None for the device's own width.
+        execution: how the network's evaluations are run; see `prepare_execution`.
+        trust: packages besides musegen whose executions may be built.
     """
 
     def __init__(
@@ -40,6 +44,8 @@ class PipelineStage:
         device: torch.device,
         dtype: torch.dtype,
         lane: Lane,
+        execution: ExecutionChoice = AUTO,
+        trust: Sequence[str] = (),
     ) -> None:
         check_lane(lane)
         self.defaults, self.lane, self.device = defaults, lane, device
@@ -53,6 +59,8 @@ class PipelineStage:
         }
         self.model = ready(model, device)
         self.model.network.to(dtype)
+        self.chosen = execution
+        self.prepared = prepare_execution(execution, self.model.network, trust=trust)
 
     @property
     def width(self) -> int | str:
@@ -95,6 +103,7 @@ class PipelineStage:
         Returns:
             ``[items, *shape]``, float32, on the CPU.
         """
+        self._compile_for(len(conditions) * settings.steps)
         sampled = self.model.sample(
             Condition.concatenate(conditions),
             list(seeds),
@@ -107,12 +116,24 @@ class PipelineStage:
             start=start,
             start_time=start_time,
             progress=progress,
+            execution=self.prepared.execution,
         )
         return sampled.float().cpu()
 
     def fingerprint(self, settings: SamplingSettings) -> dict[str, Any]:
         """What this stage's results depend on, besides the machine and the request."""
-        return {**self.identity, "lane": self.width, **settings.recipe()}
+        execution = self.prepared.arithmetic
+        return {**self.identity, "lane": self.width, "execution": execution, **settings.recipe()}
+
+    def _compile_for(self, steps: int) -> None:
+        """Compile for so much work, where both that and the width of a lane are left to us.
+
+        At any other lane an item's bits are the same whatever else is asked for, and so is its execution.
+        """
+        work = float(steps) * sum(parameter.numel() for parameter in self.model.network.parameters())
+        open_to_us = self.chosen == AUTO and self.lane == AUTO and self.device.type == "cuda"
+        if open_to_us and work >= COMPILING_PAYS and not isinstance(self.prepared.execution, Compiled):
+            self.prepared = prepare_execution(AUTO, self.model.network, work)
 
 
 def ready(module: Module, device: torch.device) -> Module:
