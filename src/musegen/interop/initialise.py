@@ -12,7 +12,7 @@ from torch import Tensor
 from musegen.checkpoints import read_json
 from musegen.flow.model import FlowModel
 from musegen.interop import recognise as sources
-from musegen.interop.exchange import derived, flow_part, scale_statistics
+from musegen.interop.exchange import derived, scale_statistics
 from musegen.interop.recognise import Source, card_licences, recognise
 from musegen.interop.stable_audio_tools import CODEC_PREFIX, canonical_names, our_name
 from musegen.interop.stable_audio_tools_config import PATHS, objective_and_scale
@@ -108,7 +108,9 @@ def _pretrained(source: Source, model: FlowModel) -> tuple[Mapping[str, Tensor],
         state = derived(model) | scale_statistics(model, scale) | own
         return state, card_licences(source.path), PATHS.get(objective or "")
     parts = sources.read(source, t5="any")  # a text encoder is not looked for, so its name does not matter
-    part = flow_part(parts)
-    if part is None or not isinstance(part.model, FlowModel):
-        raise ValueError(f"{source.path}: expected a flow model over latents, got {', '.join(parts)}")
-    return part.state, part.licences, type(part.model.path)
+    axes = len(model.network.shape)
+    for part in parts.values():
+        if isinstance(part.model, FlowModel) and len(part.model.network.shape) == axes:
+            return part.state, part.licences, type(part.model.path)
+    what = "latents" if axes > 1 else "embeddings"
+    raise ValueError(f"{source.path}: expected a flow model over {what}, got {', '.join(parts)}")
