@@ -84,3 +84,15 @@ class Conditioner(Configurable, nn.Module, ABC):
         Raises:
             ValueError: if the batch lacks what it reads.
         """
+
+    def tensors(self, batch: Mapping[str, Any]) -> dict[str, Tensor]:
+        """What it reads of a batch, by the keys it reads, with all done that does not learn, such as encoding text.
+
+        In the batch's place these give the same tokens. Their shapes do not depend on the longest item.
+
+        Raises:
+            ValueError: if the batch lacks what it reads.
+        """
+        if self.reads not in batch:
+            raise ValueError(f"{type(self).__name__}: expected {self.reads!r} in the batch, got {sorted(batch)}")
+        return {self.reads: batch[self.reads]}

@@ -62,6 +62,19 @@ class CaptionConditioner(Conditioner):
                 return self.encoder.encode(captions)
             return self._remembered(captions)
 
+    def tensors(self, batch: Mapping[str, Any]) -> dict[str, Tensor]:
+        """The states of the batch's captions, as if the batch had brought them along.
+
+        Raises:
+            ValueError: as of `forward`, and where it reads another key, whose states no batch brings along.
+        """
+        if self.reads != "caption":
+            raise ValueError(
+                f"CaptionConditioner: expected to read 'caption', whose states can be kept, got {self.reads!r}"
+            )
+        states, mask = self(batch)
+        return {"text_states": states, "text_mask": mask}
+
     def _brought(self, states: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """States of a batch, as wide as the encoder's own, so that nothing depends on the batch's longest caption."""
         room = self.encoder.max_tokens - states.shape[1]

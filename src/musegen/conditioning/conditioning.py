@@ -61,6 +61,10 @@ class Conditioning(Configurable, nn.Module):
         vectors = [parts[name][0][:, 0] for name in self.vector]
         return Condition(tokens, self._mask(parts), torch.cat(vectors, dim=-1) if vectors else None)
 
+    def tensors(self, batch: Mapping[str, Any]) -> dict[str, Tensor]:
+        """What all conditioners read, see `Conditioner.tensors`."""
+        return {name: part for each in self._conditioners.values() for name, part in each.tensors(batch).items()}
+
     def _mask(self, parts: Mapping[str, tuple[Tensor, Tensor | None]]) -> Tensor | None:
         chosen = [parts[name] for name in self.cross_attention]
         if all(mask is None for _, mask in chosen):

@@ -14,6 +14,8 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
 from musegen.conditioning.conditioning import Conditioning
+from musegen.flow.execution.base import Execution
+from musegen.flow.execution.choice import AUTO, prepare_execution
 from musegen.flow.execution.compiled import compile_blocks
 from musegen.flow.guidance.base import Guidance
 from musegen.flow.guidance.classifier_free import ClassifierFree
@@ -26,6 +28,7 @@ from musegen.flow.times import TimeDistribution, Uniform
 from musegen.models.base import FlowNetwork
 from musegen.stages.data_statistics import DataStatistics
 from musegen.stages.export import export_entry, licences_of
+from musegen.stages.graphed import GraphedLosses, obstacle_to_graphs
 from musegen.stages.paired_losses import PairedLosses
 from musegen.stages.resumable import ResumableStage
 from musegen.stages.text_states import check_text_states
@@ -55,11 +58,14 @@ class FlowStage(ResumableStage, ABC):
         guidance: how strongly samples follow their condition.
         steps: steps of the sampler.
         lane: items per execution when sampling: a number, or ``auto``; None for the device's own default.
+        execution: how `predict` runs the network; None for what suits the device: CUDA graphs on a GPU, as written
+            elsewhere. Not part of the checkpoint.
         optimizer: over the trainable parameters; biases and norms get no weight decay.
         scheduler: of the learning rate, counted in optimizer steps.
         pretrained: start from this checkpoint (musegen, stable-audio-tools or diffusers): every key is loaded or named.
         freeze: patterns over parameter names (``network.transformer.*``) that do not train.
         compile: ``torch.compile`` the block that the network repeats, for training.
+        graphed: on one CUDA GPU, replay forward and backward pass, with all that is drawn for them, as one graph.
     """
 
     data_key: str
@@ -78,11 +84,13 @@ class FlowStage(ResumableStage, ABC):
         guidance: Guidance | None = None,
         steps: int = 50,
         lane: int | str | None = None,
+        execution: Execution | None = None,
         optimizer: OptimizerCallable = torch.optim.AdamW,
         scheduler: LRSchedulerCallable | None = None,
         pretrained: str | None = None,
         freeze: Sequence[str] = (),
         compile: bool = False,
+        graphed: bool = False,
     ) -> None:
         super().__init__()
         if not 0 <= condition_dropout < 1:
@@ -95,9 +103,13 @@ class FlowStage(ResumableStage, ABC):
         self.guidance = guidance or ClassifierFree()
         self.steps = steps
         self.lane = lane
+        self.execution = execution
+        self._prepared: Execution | None = None
         self.optimizer = optimizer
         self.scheduler = scheduler
         self.pretrained = pretrained
+        self.graphed = graphed
+        self.graphs: GraphedLosses | None = None
         self.licences: list[str] = []
         self.statistics = DataStatistics()
         self.held_out = PairedLosses()
@@ -132,12 +144,47 @@ class FlowStage(ResumableStage, ABC):
         fresh = self.standardise and self.pretrained is None and self.trainer.ckpt_path is None
         self.statistics.measure(self, fresh=fresh)
 
+    def on_train_start(self) -> None:
+        """See whether steps can be graphed; otherwise say why they are not."""
+        super().on_train_start()
+        self.graphs = None
+        if not self.graphed:
+            return
+        obstacle = self._obstacle()
+        if obstacle:
+            rank_zero_info(f"graphed: steps run as written, {obstacle}")
+        else:
+            self.graphs = GraphedLosses(list(self.model.parameters()))
+
+    def _obstacle(self) -> str:
+        """What forbids to graph steps; empty if nothing."""
+        return obstacle_to_graphs(self)
+
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         """Mean squared error of the prediction, in standardised units."""
-        drop = training_uniform(batch["seed"], DROP) < self.condition_dropout
-        loss = self._losses(batch, self.model.condition(batch), drop=drop).mean()
-        self.log("train/loss", loss, prog_bar=True, batch_size=len(batch["seed"]))
+        batch = self.altered(batch)
+        loss = self._step(batch) if self.graphs is None else self._replayed(self.graphs, batch)
+        self.log("train/loss", loss.detach(), prog_bar=True, batch_size=len(batch["seed"]))
         return loss
+
+    def altered(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """A batch as training is to see it: as it is, unless a stage does something to it."""
+        return batch
+
+    def _step(self, batch: Mapping[str, Any]) -> Tensor:
+        drop = training_uniform(batch["seed"], DROP) < self.condition_dropout
+        return self._losses(batch, self.model.condition(batch), drop=drop).mean()
+
+    def _replayed(self, graphs: GraphedLosses, batch: Mapping[str, Any]) -> Tensor:
+        """The same from a graph; what does not learn, as a text encoder, runs before it."""
+        kept = {name: batch[name] for name in (self.data_key, "seed", "mask") if name in batch}
+        told = {**self.model.conditioning.tensors(batch), **kept}
+
+        def losses(*parts: Tensor) -> Tensor:
+            return self._step(dict(zip(told, parts, strict=True))).unsqueeze(0)
+
+        kind = " ".join(f"{name} {list(part.shape)}" for name, part in told.items())
+        return graphs(kind, losses, *told.values())[0]
 
     def _losses(self, batch: Mapping[str, Any], condition: Any, drop: Tensor | None = None) -> Tensor:
         data, seeds = batch[self.data_key], batch["seed"]
@@ -185,10 +232,24 @@ class FlowStage(ResumableStage, ABC):
 
     # --- sampling
 
+    def on_predict_start(self) -> None:
+        """Get the network ready to be run as it was asked for."""
+        self._prepared = prepare_execution(self.execution or AUTO, self.model.network).execution
+
+    def on_predict_end(self) -> None:
+        """Go back to running it as written: recordings would not see that weights are replaced."""
+        self._prepared = None
+
     @torch.inference_mode()
     def sample(self, batch: Mapping[str, Any], seeds: Sequence[int] | None, **options: Any) -> Tensor:
         """Sample one item for each seed; options as of `FlowModel.sample` override the constructor's."""
-        settings = {"sampler": self.sampler, "guidance": self.guidance, "steps": self.steps, "lane": self.lane}
+        settings = {
+            "sampler": self.sampler,
+            "guidance": self.guidance,
+            "steps": self.steps,
+            "lane": self.lane,
+            "execution": self._prepared,
+        }
         condition = self.model.condition(batch, one_by_one=True)  # so that its bits do not depend on the neighbours
         return self.model.sample(condition, seeds, **{**settings, **options})
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import lightning.pytorch as L
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
@@ -13,6 +14,13 @@ from musegen.flow.execution.recording import signature
 
 Losses = Callable[..., Tensor]
 """From a batch's tensors to ``[terms]``: what is minimised first, then what is only told."""
+
+
+def obstacle_to_graphs(module: L.LightningModule) -> str:
+    """What forbids to graph a module's training steps; empty if nothing."""
+    if module.device.type != "cuda":
+        return f"there are no CUDA graphs on {module.device.type}"
+    return "" if module.trainer.world_size == 1 else "DDP has to see the backward pass"
 
 
 class GraphedLosses:

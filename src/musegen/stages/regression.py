@@ -28,7 +28,9 @@ class Text2MuQRegression(Text2MuQFlow):
         standardise: measure mean and standard deviation when training begins, and learn in that scale.
         optimizer: over the trainable parameters; biases and norms get no weight decay.
         scheduler: of the learning rate, counted in optimizer steps.
+        pretrained: start from these weights, of a regression or of a flow with the same network.
         compile: ``torch.compile`` the network for training.
+        graphed: see `FlowStage`.
     """
 
     def __init__(
@@ -39,7 +41,9 @@ class Text2MuQRegression(Text2MuQFlow):
         standardise: bool = True,
         optimizer: OptimizerCallable = torch.optim.AdamW,
         scheduler: LRSchedulerCallable | None = None,
+        pretrained: str | None = None,
         compile: bool = False,
+        graphed: bool = False,
     ) -> None:
         super().__init__(
             network,
@@ -51,9 +55,13 @@ class Text2MuQRegression(Text2MuQFlow):
             steps=1,
             optimizer=optimizer,
             scheduler=scheduler,
+            pretrained=pretrained,
             compile=compile,
+            graphed=graphed,
         )
+        statistics = self.model.statistics  # which came with pretrained weights
         self.model = RegressionModel(network, conditioning, normalise_output)
+        self.model.statistics = statistics
 
     def on_fit_start(self) -> None:
         """Measure the data; a mean is judged by the data's variance."""

@@ -6,10 +6,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
+from musegen.flow.noise import hash_seed, training_noise
 from musegen.models.oobleck import OobleckAutoencoder
 from musegen.stages.flow_stage import FlowStage
+
+EMBEDDING = 3
+"""The stream of an item's randomness that its embedding is moved by, beside those of `FlowStage`."""
 
 
 class StableAudioMuQ(FlowStage):
@@ -19,12 +24,29 @@ class StableAudioMuQ(FlowStage):
 
     Args:
         codec: folder of the Oobleck VAE that made the latents; needed to hear anything, not to train.
+        embedding_noise: length of a random vector that training adds to the unit vector of what is heard, which is then
+            brought back to unit length: so that no embedding gives away its song, and that what stage 1 samples may be
+            a little off.
+        cut_to: lengths in frames, one of which each batch is cut to in training, for a model that also makes shorter
+            clips in less time; without any, batches stay as long as they come.
     """
 
     data_key = "latents"
 
-    def __init__(self, *args: Any, codec: str | None = None, steps: int = 100, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        codec: str | None = None,
+        embedding_noise: float = 0.0,
+        cut_to: Sequence[int] = (),
+        steps: int = 100,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, steps=steps, **kwargs)
+        if embedding_noise < 0 or any(frames < 1 for frames in cut_to):
+            got = f"{embedding_noise} and {list(cut_to)}"
+            raise ValueError(f"expected embedding_noise of 0 or more and cut_to of 1 or more each, got {got}")
+        self.embedding_noise, self.cut_to = embedding_noise, list(cut_to)
         self.codec_folder = codec
         self._codec: list[OobleckAutoencoder] = []  # in a list, so that its weights stay out of the checkpoint
 
@@ -42,6 +64,19 @@ class StableAudioMuQ(FlowStage):
 
             self._codec.append(load_model(self.codec_folder, OobleckAutoencoder).eval().requires_grad_(False))
         return self._codec[0].to(self.device)
+
+    def altered(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """With embeddings a little off, and cut to one of the lengths; see the class."""
+        batch = dict(batch)
+        if self.embedding_noise and "embedding" in batch:
+            told = batch["embedding"].float()
+            noise = training_noise(batch["seed"], told.shape[1:], EMBEDDING) / told.shape[1] ** 0.5
+            batch["embedding"] = F.normalize(told + self.embedding_noise * noise, dim=1)
+        if self.cut_to:
+            chosen = hash_seed("frames", self.global_step) % len(self.cut_to)
+            for name in {"latents", "mask"} & set(batch):
+                batch[name] = batch[name][..., : self.cut_to[chosen]]
+        return batch
 
     def generate(
         self,
