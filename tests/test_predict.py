@@ -15,6 +15,7 @@ from musegen.audio import read_audio
 from musegen.checkpoints import save_model
 from musegen.data.random_access import ShardFolder
 from musegen.data.sample import Sample
+from musegen.flow.execution.eager import Eager
 from musegen.flow.guidance.classifier_free import ClassifierFree
 from musegen.flow.model import FlowModel
 from musegen.flow.samplers.heun import Heun
@@ -107,12 +108,23 @@ def test_the_command_line_chooses_how_a_checkpoint_is_sampled(
     samples = contents(embeddings)
     condition = model.eval().condition({"caption": [s.captions[0] for s in samples.values()]}, one_by_one=True)
     seeds = [s.facts["seed"] for s in samples.values()]
-    expected = model.sample(condition, seeds, sampler=Heun(), steps=5, guidance=ClassifierFree())
+    expected = model.sample(condition, seeds, sampler=Heun(), steps=5, guidance=ClassifierFree(), execution=Eager())
     written = np.concatenate([s.embedding for s in samples.values() if s.embedding is not None])
     assert np.array_equal(written, expected.numpy())
     other = contents(embed(first_stage, tmp_path, *HEUN[:3], "2"))
     fewer = np.concatenate([s.embedding for s in other.values() if s.embedding is not None])
     assert not np.allclose(written, fewer, atol=1e-3)
+
+
+def test_the_command_line_chooses_how_the_network_is_run(embeddings: Path, first_stage: Path, tmp_path: Path) -> None:
+    execution, one = "--model.init_args.execution", "musegen.flow.execution"
+    graph = contents(embed(first_stage, tmp_path / "graph", *HEUN, execution, f"{one}.graph.Graph"))
+    whole = ("--model.init_args.execution.skip_null", "false")
+    plain = contents(embed(first_stage, tmp_path / "plain", *HEUN, execution, f"{one}.eager.Eager", *whole))
+    for key, sample in contents(embeddings).items():
+        assert np.array_equal(graph[key].embedding, sample.embedding)  # type: ignore[arg-type]
+        assert np.allclose(plain[key].embedding, sample.embedding, atol=1e-4)  # type: ignore[arg-type]
+    assert any(not np.array_equal(plain[key].embedding, graph[key].embedding) for key in plain)  # type: ignore[arg-type]
 
 
 def test_a_process_may_have_nothing_to_predict(first_stage: Path, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from musegen.conditioning.conditioning import Conditioning
 from musegen.flow.execution.base import Execution
 from musegen.flow.execution.choice import AUTO, prepare_execution
 from musegen.flow.execution.compiled import compile_blocks
+from musegen.flow.execution.eager import Eager
 from musegen.flow.guidance.base import Guidance
 from musegen.flow.guidance.classifier_free import ClassifierFree
 from musegen.flow.model import FlowModel
@@ -233,8 +234,12 @@ class FlowStage(ResumableStage, ABC):
     # --- sampling
 
     def on_predict_start(self) -> None:
-        """Get the network ready to be run as it was asked for."""
-        self._prepared = prepare_execution(self.execution or AUTO, self.model.network).execution
+        """Get the network ready to be run as was asked; as written under autocast, whose casts no graph keeps."""
+        choice = self.execution or AUTO
+        if "mixed" in str(self.trainer.precision) and not isinstance(choice, Eager):
+            choice = "eager"
+            rank_zero_info(f"execution: autocast ({self.trainer.precision}) cannot be recorded: running as written")
+        self._prepared = prepare_execution(choice, self.model.network).execution
 
     def on_predict_end(self) -> None:
         """Go back to running it as written: recordings would not see that weights are replaced."""
