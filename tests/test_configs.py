@@ -52,3 +52,22 @@ def test_it_builds(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_the_diffusion_transformer_has_its_published_size() -> None:
     cli = build(CONFIGS / "model" / "stable_audio_muq.yaml")
     assert sum(parameter.numel() for parameter in cli.model.model.network.parameters()) == 1_056_828_544
+
+
+def test_the_model_in_the_box_fits_its_box(capsys: pytest.CaptureFixture[str]) -> None:
+    """36 MiB in half precision, no file over 16; the text encoder comes as a package of its own."""
+    parts = {"text2muq": "embeddings", "stable_audio_muq": "latents", "oobleck_vae": "audio"}
+    sizes = {}
+    for name, data in parts.items():
+        cli = build(CONFIGS / "model" / f"{name}_default.yaml", CONFIGS / "data" / f"{data}.yaml")
+        sizes[name] = mebibytes(cli.model.model)
+    sizes["joint"] = mebibytes(build(CONFIGS / "model" / "joint_embedder.yaml").model.model)
+    with capsys.disabled():
+        print({name: round(size, 2) for name, size in sizes.items()}, f"{sum(sizes.values()):.2f} MiB")
+    assert all(size <= 15.9 for size in sizes.values())  # and what the file says of its tensors
+    assert sum(sizes.values()) <= 35.9
+
+
+def mebibytes(model: torch.nn.Module) -> float:
+    """Of all that a checkpoint holds, at 16 bits each number."""
+    return sum(2 * tensor.numel() for tensor in model.state_dict().values()) / 2**20
