@@ -79,6 +79,7 @@ def generate(
     from musegen.data.prompt_file import read_prompts
     from musegen.files import prepare_folder
     from musegen.generation.names import ClipNames
+    from musegen.generation.writing import ClipWriter
     from musegen.pipeline import TextToMusic
 
     check_format(format, bits)
@@ -111,7 +112,10 @@ def generate(
         )
         prepare_folder(out)
         names = ClipNames(out, format)
-        return [_save(clip, names.name(clip.request()), bits) for clip in clips]
+        with ClipWriter(bits=bits, written=_say) as writer:
+            for clip in clips:
+                writer.save(clip, names.name(clip.request()))
+        return writer.paths
 
 
 def _again(
@@ -139,7 +143,8 @@ def _again(
         pipeline = TextToMusic.load_like(then, model, device, dtype, lane, trust, execution, decoder)
         clip = pipeline.remake(then, progress)
         prepare_folder(out)
-        path = _save(clip, ClipNames(out, format, replace=False).name(clip.request()), bits)
+        path = clip.save(ClipNames(out, format, replace=False).name(clip.request()), bits=bits)
+        _say(path)
     different = compare(then["fingerprint"], clip.fingerprint)
     for name, (before, now) in different.items():
         print(f"{name}: {before} then, {now} now", file=sys.stderr)
@@ -151,11 +156,9 @@ def _again(
     raise SystemExit(1)
 
 
-def _save(clip: Any, path: Path, bits: int) -> Path:
-    """Write a clip, and print where at once: what is printed is kept, whatever happens next."""
-    saved = clip.save(path, bits=bits)
-    print(saved, flush=True)
-    return saved
+def _say(path: Path) -> None:
+    """Print where a clip was written, at once: what is printed is kept, whatever happens next."""
+    print(path, flush=True)
 
 
 @contextmanager
