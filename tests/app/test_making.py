@@ -181,7 +181,7 @@ def test_a_way_between_a_clip_and_a_prompt(workshop: Workshop) -> None:
 def test_arithmetic_and_neighbours(workshop: Workshop) -> None:
     a, b = make(workshop, "piano")[0], make(workshop, "violin")[0]
     vector, words, parents = lab.calculate(workshop, [a.id, "drums"], [b.id], 3)
-    assert words == "piano + drums \N{MINUS SIGN} violin"
+    assert words == "piano \N{MINUS SIGN} violin + drums"
     assert parents == (a.id, b.id)
     (made,) = lab.play_sum(workshop, vector, words, parents, 3, STYLE, Job())
     torch.testing.assert_close(workshop.embedding(made.id), vector)

@@ -170,9 +170,8 @@ def calculate(
     if not added:
         raise ValueError("Name at least the first term: a clip of the library, or a few words.")
     vector = combined([each.vector for each in added], [each.vector for each in taken])
-    words = " + ".join(_cut(each.label) for each in added) + "".join(
-        f" \N{MINUS SIGN} {_cut(each.label)}" for each in taken
-    )
+    rest = [("\N{MINUS SIGN}", each) for each in taken] + [("+", each) for each in added[1:]]
+    words = _cut(added[0].label) + "".join(f" {sign} {_cut(each.label)}" for sign, each in rest)
     return vector, words, tuple(each.id for each in (*added, *taken) if each.id)
 
 
