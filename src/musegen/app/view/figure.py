@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from html import escape
+from textwrap import wrap
 from typing import Any
 
 from musegen.app.work.mapping import Map, Point
@@ -77,7 +78,8 @@ def figure(drawn: Map, colour: str = "what it is") -> str:
         "showlegend": True,
     }
     if solid:
-        layout["scene"] = {axis: {"visible": False} for axis in ("xaxis", "yaxis", "zaxis")}
+        box = {"showticklabels": False, "zeroline": False, "showspikes": False, "title": {"text": ""}}
+        layout["scene"] = {axis: dict(box) for axis in ("xaxis", "yaxis", "zaxis")}
     if tempo:
         layout["coloraxis"] = {
             "cmin": 50,
@@ -99,6 +101,8 @@ def _trace(drawn: Map, chosen: list[int], group: str, solid: bool, shade: str | 
         "symbol": shape,
         "opacity": 0.7 if group in ("corpus", "cloud") else 1.0,
     }
+    if group == "takes":
+        marker["line"] = {"width": 2}
     if shade is None:
         marker |= {"color": [point.tempo for point in points], "coloraxis": "coloraxis"}
     else:
@@ -150,6 +154,6 @@ def _hover(point: Point) -> str:
     """What is read beside the pointer; Plotly reads a little HTML, so what users wrote is escaped."""
     facts = [point.genre, f"{point.tempo:.0f} bpm" if point.tempo else "", point.key]
     rest = " · ".join(escape(fact) for fact in facts if fact)
-    words = escape(point.title if len(point.title) < 90 else f"{point.title[:89]}…")
+    words = "<br>".join(escape(line) for line in wrap(point.title, 46, max_lines=2, placeholder=" …"))
     kind = "" if point.group in ANSWERS else f"<br>{GROUPS[point.group][0]}"
     return f"<b>{words}</b>{f'<br>{rest}' if rest else ''}{kind}"

@@ -64,7 +64,7 @@ def draw_map(workshop: Workshop, clouds: Sequence[Cloud] = (), dimensions: int =
     points, vectors = gather(workshop, clouds)
     places, method = lay_out(vectors, dimensions)
     for number, cloud in enumerate(clouds):  # drawn into the map that the samples make, inside of which it belongs
-        points.append(_answer(number, cloud))
+        points.append(_answer(workshop, number, cloud))
         places = np.concatenate([places, place_among(cloud.answer, vectors, places[: len(vectors)])[None]])
     return Map(points, places, method)
 
@@ -98,9 +98,10 @@ def gather(workshop: Workshop, clouds: Sequence[Cloud] = ()) -> tuple[list[Point
     return points, np.stack(vectors) if vectors else np.zeros((0, workshop.ears.embedder.dim), np.float32)
 
 
-def _answer(number: int, cloud: Cloud) -> Point:
+def _answer(workshop: Workshop, number: int, cloud: Cloud) -> Point:
     """The one answer to a cloud's prompt."""
-    return Point(f"answer:{number}", "regression" if cloud.regression else "mean", cloud.answer_is, cloud.prompt)
+    group, genre = "regression" if cloud.regression else "mean", _vote(workshop, cloud.answer)
+    return Point(f"answer:{number}", group, cloud.answer_is, cloud.prompt, genre)
 
 
 def _vote(workshop: Workshop, vector: np.ndarray) -> str:
