@@ -50,8 +50,8 @@ def lay_out(page: Page, workshop: Workshop) -> None:
                     page.add("lab.steps", gr.Slider(1, 250, steps, step=1, label="Steps", min_width=120, buttons=[]))
                 page.add("lab.seed", gr.Textbox("0", label="Seed of every stop", max_lines=1, max_length=19))
             page.add("lab.cancel", gr.Button("Cancel", size="sm"))
-        with gr.Column(scale=5, min_width=320):
-            with gr.Row(elem_classes="map-row"):
+        with gr.Column(scale=5, min_width=320, elem_classes="map-column"):
+            with gr.Row():
                 page.add("lab.colour", gr.Radio(list(WAYS), value=WAYS[0], label="Colour by", scale=5, min_width=260))
                 with gr.Column(scale=1, min_width=110):
                     page.add("lab.solid", gr.Checkbox(label="3-D"))
