@@ -135,7 +135,9 @@
     };
     element.addEventListener("click", (event) => {
       const button = event.target.closest("[data-do]:not(form)");
-      if (button && element.contains(button)) tell(button, button.dataset.value);
+      if (!button || !element.contains(button)) return;
+      tell(button, button.dataset.value);
+      if (button.dataset.do === "touch") hearSoon(button.dataset.id);
     });
     element.addEventListener("submit", (event) => {
       const form = event.target.closest("form[data-do]");
@@ -193,6 +195,7 @@
       : { ...legend, orientation: "v", y: 1, x: 1.01 };
     layout.hoverlabel = { ...layout.hoverlabel, bgcolor: colour("--muse-card"), bordercolor: colour("--muse-line") };
     layout.hoverlabel.font = { ...layout.font };
+    for (const axis of Object.values(layout.scene || {})) axis.gridcolor = colour("--muse-line");
     await library.react(stage, figure.data, layout, { displaylogo: false, responsive: true, displayModeBar: false });
     stage.removeAllListeners("plotly_click");
     stage.on("plotly_click", (event) => {
