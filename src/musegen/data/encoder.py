@@ -5,16 +5,20 @@ from __future__ import annotations
 import io
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from itertools import islice
+from typing import Any, TypeVar
 
+import numpy as np
 import soundfile
 import torch
 from torch import Tensor, nn
 
 from musegen.audio import resample, to_channels
 from musegen.conditioning.base import Embedder, TextEncoder
+from musegen.conditioning.pretrained_text import PretrainedText
 from musegen.data.latent_batches import LatentBatches, Latents
 from musegen.data.open_shard import UNKNOWN
 from musegen.data.sample import Sample
@@ -22,6 +26,17 @@ from musegen.models.oobleck import OobleckAutoencoder
 
 PREPROCESSING = "2: mean of both sides; whole windows, the last filled up from the beginning of the piece"
 """What embeddings depend on beside their embedder; part of ``made_by``, so that others are not mixed with these."""
+
+DECODERS = 4
+"""Threads that decode audio ahead."""
+
+TOGETHER = 16
+"""Samples whose captions a GPU encodes in one go, counted from the first that is encoded."""
+
+Audio = tuple[Tensor, int]
+"""``[channels, samples]``, and the rate in Hz."""
+
+T = TypeVar("T")
 
 
 class Encoder(nn.Module):
@@ -97,23 +112,54 @@ class Encoder(nn.Module):
         """
         batches = None if self.codec is None else LatentBatches(self.codec, self.batch, self.chunk_frames)
         waiting: deque[tuple[Sample, Latents | None]] = deque()
-        for sample in samples:
+        for some in _several(self._decoded(samples), TOGETHER):
             with _exact():
-                waiting.append(self._begin(sample, batches))
-            while waiting and (waiting[0][1] is None or waiting[0][1].done):
-                yield _with_latents(*waiting.popleft())
+                texts = self._texts([sample for sample, _ in some])
+            for (sample, audio), text in zip(some, texts, strict=True):
+                with _exact():
+                    waiting.append(self._begin(sample, audio, text, batches))
+                while waiting and (waiting[0][1] is None or waiting[0][1].done):
+                    yield _with_latents(*waiting.popleft())
         if batches is not None:
             with _exact():
                 batches.flush()
         yield from (_with_latents(*one) for one in waiting)
 
-    def _begin(self, sample: Sample, batches: LatentBatches | None) -> tuple[Sample, Latents | None]:
+    def _decoded(self, samples: Iterable[Sample]) -> Iterator[tuple[Sample, Audio | None]]:
+        """Samples with their audio, where that is needed; threads decode a few ahead."""
+        if not self.hears:
+            yield from ((sample, None) for sample in samples)
+            return
+        with ThreadPoolExecutor(DECODERS) as pool:
+            ahead: deque[tuple[Sample, Future[Audio]]] = deque()
+            for sample in samples:
+                ahead.append((sample, pool.submit(decode_audio, sample)))
+                if len(ahead) > 2 * DECODERS:
+                    first, audio = ahead.popleft()
+                    yield first, audio.result()
+            yield from ((sample, audio.result()) for sample, audio in ahead)
+
+    def _texts(self, samples: Sequence[Sample]) -> list[list[np.ndarray] | None]:
+        """States of each sample's captions; on a GPU, which a single short caption leaves idle, in one go."""
+        if self.text is None:
+            return [None] * len(samples)
+        captions = [caption for sample in samples for caption in sample.captions]
+        if isinstance(self.text, PretrainedText) and self._place.device.type == "cuda" and captions:
+            states, masks = self.text.encode_together(captions)
+        else:
+            states, masks = self.text.encode(captions)
+        rows = iter([one[real].half().cpu().numpy() for one, real in zip(states, masks, strict=True)])
+        return [list(islice(rows, len(sample.captions))) or None for sample in samples]
+
+    def _begin(
+        self, sample: Sample, decoded: Audio | None, text: list[np.ndarray] | None, batches: LatentBatches | None
+    ) -> tuple[Sample, Latents | None]:
         """Compute all of a sample but its latents, which come when a batch is full."""
         facts = {**sample.facts, "licence": self._licence(sample)}
         latents = None
         changed: dict[str, Any] = {}
-        if self.hears:
-            audio, rate = decode_audio(sample)
+        if decoded is not None:
+            audio, rate = decoded
             facts["seconds"] = audio.shape[1] / rate
             audio = audio.to(self._place.device)
             if self.embedder is not None:
@@ -124,9 +170,8 @@ class Encoder(nn.Module):
                 stereo = resample(to_channels(audio, self.codec.audio_channels), rate, self.codec.sample_rate)
                 latents = batches.add(stereo)
                 facts["latent_rate"] = self.codec.sample_rate / self.codec.downsampling
-        if self.text is not None and sample.captions:
-            states, mask = self.text.encode(sample.captions)
-            changed["text"] = [one[real].half().cpu().numpy() for one, real in zip(states, mask, strict=True)]
+        if text is not None:
+            changed["text"] = text
         return replace(sample, facts=facts, audio=None, **changed), latents
 
     def _licence(self, sample: Sample) -> str:
@@ -134,6 +179,12 @@ class Encoder(nn.Module):
         own = str(sample.facts.get("licence") or UNKNOWN).split(" AND ")
         weights = [part.licence for part in (self.embedder, self.text) if part is not None]
         return " AND ".join(sorted({*own, *weights, *self.codec_licences}))
+
+
+def _several(items: Iterator[T], count: int) -> Iterator[list[T]]:
+    """Lists of so many items, and the rest."""
+    while some := list(islice(items, count)):
+        yield some
 
 
 def decode_audio(sample: Sample) -> tuple[Tensor, int]:
