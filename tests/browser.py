@@ -28,6 +28,35 @@ FLAGS = [
 ]
 PATIENCE = 120_000
 """Milliseconds for what takes a moment on an idle machine."""
+PLACE_OF_POINT = """(name) => {
+  const map = document.querySelector("#lab-map .map");
+  const box = map.getBoundingClientRect();
+  if (!map.dataset.pointed) {
+    map.dataset.pointed = "none";
+    map.on("plotly_hover", (event) => (map.dataset.pointed = String([].concat(event.points[0].customdata)[0])));
+  }
+  for (const trace of map.data) {
+    const place = trace.customdata.indexOf(name);
+    if (place < 0) continue;
+    const layout = map._fullLayout;
+    if (trace.type === "scatter") {
+      const { xaxis, yaxis } = layout;
+      return [
+        box.left + xaxis._offset + xaxis.l2p(trace.x[place]),
+        box.top + yaxis._offset + yaxis.l2p(trace.y[place]),
+      ];
+    }
+    const scene = layout.scene._scene;
+    const camera = scene.glplot.cameraParams;
+    const times = (m, v) => [0, 1, 2, 3].map((row) => v.reduce((sum, x, k) => sum + m[4 * k + row] * x, 0));
+    const at = ["x", "y", "z"].map((axis, k) => trace[axis][place] * scene.dataScale[k]);
+    const [x, y, , w] = [camera.model, camera.view, camera.projection].reduce((v, m) => times(m, v), [...at, 1]);
+    const stage = scene.container.getBoundingClientRect();
+    return [stage.left + (stage.width * (1 + x / w)) / 2, stage.top + (stage.height * (1 - y / w)) / 2];
+  }
+  return null;
+}"""
+"""Where a point of the map is on the screen."""
 
 
 @contextmanager
@@ -128,3 +157,36 @@ class Window:
     def wait_said(self, words: str) -> None:
         """Wait until it says something."""
         self.page.locator("#notice .notice", has_text=words).wait_for()
+
+    def fits(self) -> None:
+        """Nothing is wider than the window."""
+        wide = self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+        assert wide <= 0, f"the page is {wide} pixels wider than the window"
+
+    def picture(self, name: str) -> None:
+        """A screenshot for the docs, where one is asked for."""
+        folder = os.environ.get("MUSEGEN_SCREENSHOTS")
+        if folder:
+            self.page.wait_for_timeout(400)
+            self.page.screenshot(path=Path(folder) / f"{name}.png")
+
+    def drawn(self, points: int, kind: str = "scatter") -> None:
+        """Wait for a map of so many points."""
+        self.page.wait_for_function(
+            """([points, kind]) => {
+              const map = document.querySelector("#lab-map .map");
+              return map && map.dataset.drawn === String(points) && map.data.every((trace) => trace.type === kind);
+            }""",
+            arg=[points, kind],
+        )
+
+    def click_point(self, name: str) -> None:
+        """Click a point of the map, in two or three dimensions, where it is drawn."""
+        self.page.locator("#lab-map .map").scroll_into_view_if_needed()
+        found = self.page.evaluate(PLACE_OF_POINT, name)
+        assert found is not None, f"{name} is not on the map"
+        x, y = found
+        self.page.mouse.move(x - 3, y - 3)
+        self.page.mouse.move(x, y, steps=3)
+        self.page.wait_for_function(f"document.querySelector('#lab-map .map').dataset.pointed === {name!r}")
+        self.page.mouse.click(x, y, delay=150)

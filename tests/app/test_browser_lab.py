@@ -1,0 +1,171 @@
+"""The Lab as its users meet it: points that are clicked and heard, clouds, ways, sums, and the map in every dress."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from browser import Window, opened, served
+from helpers import randomise, require
+from musegen.checkpoints import save_model
+from musegen.conditioning.caption import CaptionConditioner
+from musegen.conditioning.conditioning import Conditioning
+from musegen.conditioning.minilm import MiniLM
+from musegen.conditioning.spectral import SpectralEmbedder
+from musegen.flow.regression import RegressionModel
+from musegen.generation.folder import PARTS, find_pipeline, read_pipeline, write_pipeline
+from musegen.models.embedding_transformer import EmbeddingTransformer
+
+CORPUS = Path(__file__).parents[2] / "data" / "tiny" / "cached"
+PIECES, SAMPLES = 12, 8
+DRESSES = [(400, True), (400, False), (1280, True)]
+"""Widths, and whether it is dark; the first is looked at always, the others where pictures are asked for."""
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The default model with a regression part, and the embedder of the corpus."""
+    folder, default = tmp_path_factory.mktemp("model"), find_pipeline(None)
+    for part in PARTS:
+        (folder / part).symlink_to(default / part)
+    network = EmbeddingTransformer(dim=32, depth=1, heads=1, embedding_dim=512, embedding_tokens=2, text_dim=384)
+    conditioning = Conditioning({"caption": CaptionConditioner(MiniLM())}, ["caption"])
+    regression = randomise(RegressionModel(network, conditioning, normalise_output=True), 1)
+    save_model(regression, folder / "regression", licences=["CC0-1.0"])
+    said = read_pipeline(default)
+    write_pipeline(folder, said["text2muq"], said["stable_audio_muq"], embedder=SpectralEmbedder(version=2).config)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    require("gradio")
+    require("umap")
+    with opened() as found:
+        yield found
+
+
+def heard(window: Window) -> str:
+    """Wait until the only clip of the Lab plays, and say what it is called."""
+    window.page.wait_for_function(
+        """() => {
+          const sounds = document.querySelectorAll("#lab-cards audio");
+          return sounds.length === 1 && sounds[0].currentTime > 0.05 && !sounds[0].error;
+        }"""
+    )
+    return window.page.locator("#lab-cards h3").inner_text()
+
+
+def traces(window: Window) -> dict[str, Any]:
+    """What the map draws, by name."""
+    drawn = window.page.evaluate("document.querySelector('#lab-map .map').data")
+    return {trace["name"]: trace for trace in json.loads(json.dumps(drawn))}
+
+
+def test_the_lab(browser: Any, model: Path, tmp_path: Path) -> None:
+    with served(tmp_path / "library", "--model", str(model), "--corpus", str(CORPUS)) as address:
+        window = Window(browser, address)
+        page = window.page
+        said = page.locator("#lab-map_said")
+        window.tab("Lab")
+        window.drawn(PIECES)
+        assert "principal components" in said.inner_text()
+
+        # a piece of the corpus: its shards hold no audio, but latents of this model's codec
+        window.click_point("corpus:3")
+        title = heard(window)
+        assert "piece at" in title
+        near = page.locator("#lab-near li")
+        assert near.count() == 8
+        assert title not in near.all_inner_texts()[0], "it is no neighbour of itself"
+        near.nth(0).locator("button").click()
+        page.locator("#lab-cards h3", has_not_text=title).wait_for()
+        assert heard(window) != title
+
+        # many answers to one prompt, and the regression's only one
+        page.get_by_role("button", name="Many answers").click()
+        page.locator("#lab-prompt textarea").fill("a calm waltz")
+        window.fill("lab-samples", str(SAMPLES))
+        page.locator("#lab-cloud").click()
+        window.drawn(PIECES + SAMPLES + 1)
+        drawn = traces(window)
+        assert len(drawn["samples of one prompt"]["x"]) == SAMPLES
+        assert len(drawn["the regression’s answer"]["x"]) == 1  # noqa: RUF001
+        assert "UMAP" in said.inner_text()
+        assert "answer of the regression model" in said.inner_text()
+        window.fits()
+
+        # every way to colour
+        for way, expected in [
+            ("genre", {"easyswing"}),
+            ("key", {"B major"}),
+            ("prompt", {"corpus", "a calm waltz"}),
+            ("tempo", {"unknown"}),
+            ("what it is", {"corpus", "samples of one prompt"}),
+        ]:
+            page.locator("#lab-colour").get_by_text(way, exact=True).click()
+            page.wait_for_function(
+                "names => names.every((name) => document.querySelector('#lab-map .map').data"
+                ".some((trace) => trace.name === name))",
+                arg=list(expected),
+            )
+            scale = any(trace["marker"].get("coloraxis") for trace in traces(window).values())
+            assert scale == (way == "tempo")
+
+        # three dimensions, and a sample that is made to sound
+        page.get_by_role("button", name="How they sound").click()
+        window.fill("lab-seconds", "1")
+        window.fill("lab-steps", "2")
+        page.locator("#lab-solid input").check()
+        window.drawn(PIECES + SAMPLES + 1, "scatter3d")
+        window.click_point("corpus:5")
+        heard(window)
+        window.click_point("cloud:0:2")
+        page.locator("#lab-cards [data-do=hear]").click()
+        window.drawn(PIECES + SAMPLES + 2, "scatter3d")
+        assert page.locator("#lab-cards h3").inner_text() == "sample 3 of “a calm waltz”"
+        page.locator("#lab-solid input").uncheck()
+        window.drawn(PIECES + SAMPLES + 2)
+
+        # between two prompts
+        for name, words in (("first", "a calm waltz"), ("second", "a fast samba")):
+            box = page.locator(f"#lab-{name} input")
+            box.fill(words)
+            box.press("Enter")
+        window.fill("lab-count", "2")
+        page.locator("#lab-between").click()
+        window.drawn(PIECES + SAMPLES + 4)
+        titles = page.locator("#lab-cards h3").all_inner_texts()
+        assert titles == ["a calm waltz → a fast samba, 1 of 2", "a calm waltz → a fast samba, 2 of 2"]
+
+        # a − b + c: a clip, words, and a piece of the corpus
+        page.get_by_role("button", name="Arithmetic").click()
+        page.locator("#lab-a input").click()
+        page.get_by_role("option", name="a fast samba, 1 of 2").click()
+        for name, words in (("b", "a calm waltz"), ("c", "corpus:3")):
+            box = page.locator(f"#lab-{name} input")
+            box.fill(words)
+            box.press("Enter")
+        page.locator("#lab-sum").click()
+        window.drawn(PIECES + SAMPLES + 5)
+        assert "\N{MINUS SIGN} a calm waltz" in page.locator("#lab-cards h3").inner_text()
+        assert float(near.nth(0).locator("span").inner_text()) == 1.0, "it lies where it was made from"
+        window.fits()
+        page.evaluate("window.scrollTo(0, 0)")
+        window.picture("lab_1280")
+        assert window.foreign == []
+        assert window.errors == []
+        for width, dark in DRESSES if "MUSEGEN_SCREENSHOTS" in os.environ else DRESSES[:1]:
+            other = Window(browser, address, width=width, dark=dark)
+            other.tab("Lab")
+            other.drawn(PIECES + 4)
+            other.fits()
+            other.picture(f"lab_{width}{'_dark' if dark else ''}")
+            assert other.foreign == []
+            assert other.errors == []
+            other.context.close()
