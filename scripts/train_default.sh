@@ -1,0 +1,184 @@
+#!/usr/bin/env bash
+# The model in the box, from nothing to music, in phases of under ten minutes each on one H100 with 16 cores.
+#   scripts/train_default.sh PHASE…
+# What a phase finds done it leaves, so that a phase that was stopped is simply begun again; what trains goes on from
+# its last run's averaged weights each time it is called, as a further link of a chain (the optimizer's moments start
+# anew, under the warm-up). Every run's curves become OUT/curves/NAME_N.csv.
+#
+#   render            songs with true captions: SONGS of seed SEED for training; 200 held-out and 200 of unseen styles
+#   recordings        recorded music whose licence allows it, for the codec: RECORDINGS, or what Debian has
+#   vae               codec by spectra; again: a further link
+#   vae_adversarial   codec against a discriminator, from the last link
+#   joint             joint embedder of music and captions
+#   export            codec and embedder as model folders
+#   cache             all songs as embeddings, latents and text states
+#   ablation          the choices of stage 1, in a table
+#   text2muq, regression, stable_audio_muq
+#   assemble          all parts as one folder, OUT/model
+#   smoke             a clip
+#
+#   OUT=out/default  SONGS=4000  SEED=0  SECONDS_EACH=26  HELD_OUT=200  PROCESSES=16  DEVICE=auto
+#   STEPS_VAE, STEPS_JOINT, … (of the run and of its learning rate)      MINUTES (a run ends then, whatever its steps)
+#   FLAGS, FLAGS_VAE, FLAGS_JOINT, …: more flags of `musegen fit`          CONTINUE=1: go on with a run that was stopped
+set -euo pipefail
+here=$(cd "$(dirname "$0")/.." && pwd)
+out=${OUT:-out/default}
+musegen=${MUSEGEN:-$here/.venv/bin/musegen}
+python=${PYTHON:-$here/.venv/bin/python}
+processes=${PROCESSES:-$(nproc)}
+each=${SECONDS_EACH:-26}
+device=${DEVICE:-auto}
+
+say() { echo "$(date +%T) $*"; }
+
+of() { # PREFIX NAME: the variable PREFIX_NAME
+  local name="$1_${2^^}"
+  echo "${!name:-}"
+}
+
+last_run() { # NAME: the number of its last run, -1 for none
+  local number=-1
+  while [ -d "$out/runs/default_$1/version_$((number + 1))" ]; do number=$((number + 1)); done
+  echo "$number"
+}
+
+checkpoint() { # NAME: of its last run; nothing where there is none
+  local file="$out/runs/default_$1/version_$(last_run "$1")/checkpoints/last.ckpt"
+  if [ -f "$file" ]; then echo "$file"; fi
+}
+
+folders() { # KIND SPLIT: as a list in YAML
+  local list
+  list=$(ls -d "$out/$1/$2" "$out/$1/$2"-* 2>/dev/null | tr '\n' ',')
+  [ -n "$list" ] || { echo "train_default: expected $out/$1/$2*, got none" >&2; return 1; }
+  echo "[${list%,}]"
+}
+
+fit() { # NAME SHARDS FROM: train a link of NAME's chain on audio or shards; its first one begins from FROM's last
+  local name=$1 kind=$2 before number steps
+  local config=$here/configs/experiment/default_$name.yaml
+  before=$(checkpoint "$name")
+  number=$(($(last_run "$name") + 1))
+  local train
+  train=$(folders "$kind" train)
+  if [[ $name == vae* ]] && [ -d "$out/recordings/shards/train" ]; then train="${train%]},$out/recordings/shards/train]"; fi
+  local flags=(--data.init_args.train "$train" --data.init_args.val "[$out/$kind/val]")
+  if [ -n "${CONTINUE:-}" ] && [ -n "$before" ]; then
+    number=$((number - 1))
+    flags+=(--ckpt_path "$before" --data.init_args.seed "$number")
+  else
+    before=${before:-$([ -z "${3:-}" ] || checkpoint "$3")}
+    if [ -n "$before" ]; then flags+=(--model.init_args.pretrained "$before"); fi
+    if [ -n "$before" ] && [ "$name" = vae ]; then flags+=(--model.init_args.energy_first_steps 0); fi
+    flags+=(--data.init_args.seed "$number")
+  fi
+  steps=$(of STEPS "$name")
+  if [ -n "$steps" ]; then flags+=(--trainer.max_steps "$steps" --model.init_args.scheduler.init_args.steps "$steps"); fi
+  if [ -n "${MINUTES:-}" ]; then flags+=(--trainer.max_time "00:00:$(printf %02d "$MINUTES"):00"); fi
+  # shellcheck disable=SC2086,SC2046 # flags are words
+  $musegen fit -c "$config" "${flags[@]}" --trainer.logger.init_args.save_dir "$out/runs" \
+    --trainer.logger.init_args.version "$number" ${FLAGS:-} $(of FLAGS "$name")
+  $python "$here/scripts/curves.py" "$out/runs/default_$name/version_$number" "$out/curves/${name}_$number.csv"
+}
+
+export_as() { # NAME TARGET: the averaged weights of its last run, in half precision; nothing where there is no run
+  local file
+  file=$(checkpoint "$1")
+  [ -n "$file" ] || return 0
+  if [ ! "$out/model/$2" -nt "$file" ]; then
+    rm -rf "$out/model/$2"
+    $musegen convert "$file" "$out/model/$2" --to musegen --dtype float16
+  fi
+}
+
+export_codec() {
+  if [ -n "$(checkpoint vae_adversarial)" ]; then export_as vae_adversarial vae; else export_as vae vae; fi
+  export_as joint joint
+}
+
+render_songs() { # FOLDER SONGS FLAGS…
+  local folder=$1 songs=$2
+  shift 2
+  if [ -f "$out/audio/$folder/index.json" ]; then return; fi
+  rm -rf "${out:?}/audio/$folder"
+  $musegen render "$out/audio/$folder" --songs "$songs" --seconds "$each" --processes "$processes" "$@"
+}
+
+embedder() { echo "{\"class_path\": \"musegen.conditioning.joint.Joint\", \"init_args\": {\"model\": \"$1\"}}"; }
+
+phase() {
+  case $1 in
+  render)
+    render_songs val "${HELD_OUT:-200}" --split val --seed 1000
+    render_songs unseen "${HELD_OUT:-200}" --split unseen --seed 1000
+    render_songs "train-${SEED:-0}" "${SONGS:-4000}" --seed "${SEED:-0}"
+    ;;
+  recordings) # only the codec learns from them: they have few words
+    if [ ! -d "$out/recordings/shards" ]; then
+      local packages=${RECORDINGS:-$out/recordings/packages}
+      if [ -f "$packages" ]; then
+        mkdir -p "$out/recordings/packages"
+        tar -xf "$packages" -C "$out/recordings/packages"
+        packages=$out/recordings/packages
+      elif [ ! -d "$packages" ]; then
+        $python "$here/scripts/fetch_recordings.py" --out "$packages"
+      fi
+      $musegen pack recordings "$out/recordings/shards" --options.folder "$packages" --processes "$processes"
+    fi
+    ;;
+  vae) fit vae audio ;;
+  vae_adversarial) fit vae_adversarial audio vae ;;
+  joint) fit joint audio ;;
+  export) export_codec ;;
+  cache)
+    export_codec
+    local folder
+    for folder in "$out"/audio/*/; do
+      folder=$(basename "$folder")
+      $musegen cache "$out/audio/$folder" "$out/shards/$folder" --embedder "$(embedder "$out/model/joint")" \
+        --codec "$out/model/vae" --text minilm --device "$device"
+    done
+    ;;
+  ablation)
+    # shellcheck disable=SC2046 # several folders
+    $python "$here/scripts/ablate_stage1.py" --train $(ls -d "$out"/shards/train*) --val "$out/shards/val" \
+      --out "$out/ablation" --device "$device" ${FLAGS_ABLATION:-}
+    ;;
+  text2muq | regression | stable_audio_muq) fit "$1" shards ;;
+  assemble)
+    export_codec
+    local part
+    for part in text2muq regression stable_audio_muq; do export_as "$part" "$part"; done
+    cat > "$out/model/pipeline.json" <<JSON
+{
+  "format": "musegen-pipeline",
+  "version": 1,
+  "text2muq": {"sampler": "midpoint", "steps": 25, "guidance": ${GUIDANCE_1:-3.0}},
+  "stable_audio_muq": {"sampler": "dpmpp_2m", "steps": ${STEPS_2:-50}, "guidance": ${GUIDANCE_2:-3.0}},
+  "variable_length": true,
+  "embedder": $(embedder joint)
+}
+JSON
+    du -ak "$out/model" | sort -n | tail -8
+    ;;
+  smoke)
+    # shellcheck disable=SC2086 # flags are words
+    $musegen generate "a slow waltz for strings in D minor" --model "$out/model" --out "$out/clips" --device "$device" \
+      ${FLAGS_SMOKE:-}
+    ;;
+  *)
+    echo "train_default: expected phases among those at the top of $0, got $1" >&2
+    exit 2
+    ;;
+  esac
+}
+
+if [ $# -eq 0 ]; then
+  sed -n '2,/^set/{/^set/!p}' "$0"
+  exit 2
+fi
+for name in "$@"; do
+  say "$name"
+  phase "$name"
+done
+say done
