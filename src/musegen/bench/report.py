@@ -41,6 +41,7 @@ class Row:
         final: the same of the end of the trajectory.
         poster: the poster's seconds an item.
         floor: least seconds an item at the measured ceilings.
+        parts: seconds an item that each part of the work is busy; parts may run beside each other.
         note: anything else.
         failed: why there is no figure.
     """
@@ -62,8 +63,14 @@ class Row:
     final: float | None = None
     poster: float | None = None
     floor: float | None = None
+    parts: dict[str, float] | None = None
     note: str = ""
     failed: str = ""
+
+    @property
+    def lane_kind(self) -> str:
+        """What a lane is called among several batch sizes: ``reproducible``, or nothing."""
+        return "reproducible" if "reproducible" in self.lane else ""
 
     def took(self, timing: Timing, ceilings: Ceilings, flops: float = 0.0, moved: float = 0.0) -> Row:
         """Fill in what follows from a timing of the whole batch, its operations and its bytes; returns itself."""
@@ -97,6 +104,9 @@ COLUMNS: dict[str, Callable[[Row, float, str], str]] = {
     "error": lambda row, scale, unit: "" if row.error is None else f"{row.error:.1e}",
     "guided": lambda row, scale, unit: "" if row.guided is None else f"{row.guided:.1e}",
     "at the end": lambda row, scale, unit: "" if row.final is None else f"{row.final:.1e}",
+    "parts": lambda row, scale, unit: ", ".join(
+        f"{name} {_number(of, scale)}" for name, of in (row.parts or {}).items()
+    ),
     "note": lambda row, scale, unit: row.note,
 }
 
@@ -161,7 +171,9 @@ class Report:
         rates = ", ".join(f"{name} {rate / 1e12:.3g} TFLOP/s" for name, rate in self.ceilings.matmul.items())
         print(f"measured ceilings: {rates}, copy {self.ceilings.copy / 1e12:.3g} TB/s\n\n{self.table()}\n", flush=True)
         if self.out is not None:
-            self._plot(self.out.with_suffix(".png"))
+            from musegen.bench.plot import draw
+
+            draw(self.name, self.rows, self._scale, self.out.with_suffix(".png"))
 
     def _write(self) -> None:
         if self.out is None:
@@ -169,31 +181,6 @@ class Report:
         rows = [{name: value for name, value in asdict(row).items() if value not in (None, "")} for row in self.rows]
         data = {"bench": self.name, "command": sys.argv[1:], **describe(self.device), "ceilings": asdict(self.ceilings)}
         write_whole({self.out: (json.dumps({**data, "unit": self.unit, "rows": rows}, indent=1) + "\n").encode()})
-
-    def _plot(self, path: Path) -> None:
-        try:
-            import matplotlib
-
-            matplotlib.use("Agg")
-            from matplotlib import pyplot
-        except ImportError:
-            return
-        figure, axes = pyplot.subplots(figsize=(7, 4.5))
-        for name in dict.fromkeys((row.what, row.precision) for row in self.rows):
-            points = [(row.batch, row.each) for row in self.rows if (row.what, row.precision) == name and row.each]
-            if points:
-                batches, each = zip(*sorted(points), strict=True)
-                axes.plot(batches, [seconds * self._scale[0] for seconds in each], "o-", label=", ".join(name))
-        for label in ("poster", "floor"):
-            known = sorted({(row.batch, value) for row in self.rows if (value := getattr(row, label))})
-            if known:
-                batches, each = zip(*known, strict=True)
-                axes.plot(batches, [seconds * self._scale[0] for seconds in each], "k:", marker=".", label=label)
-        axes.set(xscale="log", yscale="log", xlabel="items at once", ylabel=f"{self.unit} an item", title=self.name)
-        if axes.has_data():
-            axes.legend(fontsize=7)
-        figure.savefig(path, dpi=120, bbox_inches="tight")
-        pyplot.close(figure)
 
 
 def describe(device: torch.device) -> dict[str, Any]:
