@@ -1,0 +1,124 @@
+"""Every bench at a tiny size: it prints its table, and its JSON and its picture hold what was measured."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from musegen import cli
+from musegen.bench.plot import draw
+from musegen.bench.report import Row
+
+
+def bench(tmp_path: Path, name: str, *arguments: str) -> list[dict[str, Any]]:
+    """Run one; its JSON's rows, all of which were measured."""
+    out = tmp_path / f"{name}.json"
+    cli.main(["bench", name, *arguments, "--device", "cpu", "--out", str(out)])
+    content = json.loads(out.read_text(encoding="utf-8"))
+    assert content["device"].endswith("CPU")
+    assert content["ceilings"]["copy"] > 0
+    assert content["command"] is not None
+    for row in content["rows"]:
+        assert "failed" not in row, row
+        assert row["each"] > 0
+        assert row["cold"] > 0
+    assert out.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+    return content["rows"]
+
+
+def printed(capsys: pytest.CaptureFixture[str], rows: list[dict[str, Any]]) -> str:
+    """The table that was printed, one line for each row."""
+    said = capsys.readouterr().out
+    table = [line for line in said.splitlines() if line.startswith("| ")]
+    assert len(table) == 2 + len(rows)
+    for line, row in zip(table[2:], rows, strict=True):
+        assert line.startswith(f"| {row['what']} ")
+    assert "measured ceilings: float32" in said
+    return said
+
+
+def test_stage1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--steps", "2", "--runs", "1", "--batch-sizes", "1", "2", "--executions", "eager", "graph"]
+    rows = bench(tmp_path, "stage1", *arguments)
+    assert [(row["what"], row["batch"], row["lane"]) for row in rows] == [
+        (f"us, {execution}", batch, lane)
+        for execution in ("eager", "graph")
+        for batch, lane in ((1, "1 (reproducible)"), (2, "1 (reproducible)"), (2, "2"))
+    ]
+    assert all(row["evaluations"] == 2 and row["error"] < 1e-3 and row["floor"] > 0 for row in rows)
+    assert "poster" in printed(capsys, rows)
+
+
+def test_stage2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = bench(tmp_path, "stage2", "--steps", "2", "--runs", "1", "--batch-sizes", "1", "--executions", "eager")
+    (row,) = rows
+    assert row["evaluations"] == 2
+    assert row["error"] < 1e-3
+    assert row["poster"] == 9.94
+    printed(capsys, rows)
+
+
+def test_decode(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--ways", "plain", "fast", "--chunks", "4", "8", "--frames", "8", "--runs", "1"]
+    rows = bench(tmp_path, "decode", *arguments)
+    assert [(row["what"], row["note"]) for row in rows] == [
+        (f"us, {way}", f"chunks of {chunk} frames") for way in ("plain", "fast") for chunk in (4, 8)
+    ]
+    assert all(row["error"] < 1e-4 for row in rows)
+    printed(capsys, rows)
+
+
+@pytest.mark.parametrize("stage", ["stage1", "stage2"])
+def test_train(stage: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = bench(tmp_path, "train", "--stage", stage, "--ways", "eager", "--runs", "1", "--batch-sizes", "1")
+    assert rows[0]["tflops"] > 0
+    printed(capsys, rows)
+
+
+def test_products(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = bench(tmp_path, "products", "--rows", "2", "--runs", "1")
+    assert {row["what"].split()[0] for row in rows} >= {"stage1", "stage2", "attention,"}
+    printed(capsys, rows)
+
+
+def test_pipeline(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = bench(tmp_path, "pipeline", "--prompts", "2", "--steps", "1", "--stage1_steps", "1", "--runs", "1")
+    assert [row["what"] for row in rows] == ["us, auto, batched", "us, auto, one by one"]
+    for row in rows:
+        assert set(row["parts"]) == {"text", "stage 1", "stage 2", "decode", "write"}
+        assert all(seconds > 0 for seconds in row["parts"].values())
+        assert sum(row["parts"].values()) < 2 * row["each"] + 0.1
+        assert row["floor"] < row["each"]
+        assert "eager, decoder plain, text encoder 0.09 GB" in row["note"]
+    assert "s in all" in printed(capsys, rows)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["pipeline", "--prompts", "0"], "prompts: expected 1 or more, got 0"),
+        (["pipeline", "--size", "100M"], "size: expected one of poster, small, got '100M'"),
+        (["pipeline", "--lanes", "wide"], "lanes: expected own, auto or numbers above 0, got wide"),
+        (["stage1", "--batch-sizes", "0"], "batch_sizes: expected numbers above 0, got [0]"),
+        (["stage2", "--size", "huge"], "size: expected one of poster"),
+        (["decode", "--device", "toaster"], "device: expected auto, cpu, cuda"),
+    ],
+)
+def test_bad_arguments_are_one_line(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["bench", *arguments])
+    assert stop.value.code == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_a_picture_has_lines_over_sizes_and_bars_for_one(tmp_path: Path) -> None:
+    rows = [Row("us", size, each=0.1 / size, poster=1.0, floor=0.01) for size in (1, 2, 4)]
+    assert draw("some", rows, (1e3, "ms"), tmp_path / "lines.png")
+    assert draw("some", rows[:1], (1e3, "ms"), tmp_path / "bars.png")
+    assert not draw("some", [Row("us", 1, failed="no memory")], (1e3, "ms"), tmp_path / "none.png")
+    assert {path.name for path in tmp_path.iterdir()} == {"lines.png", "bars.png"}
