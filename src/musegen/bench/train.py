@@ -37,7 +37,7 @@ def train(
     from musegen.bench.ceilings import measure_ceilings
     from musegen.bench.networks import EMBEDDING, LATENTS, default_size
     from musegen.bench.report import Report, Row, batches
-    from musegen.bench.steps import measure_step
+    from musegen.bench.training_step import measure_step
     from musegen.devices import choose_device
 
     where = choose_device(device)
