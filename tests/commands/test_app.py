@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+import muse
+import tiny
 from helpers import require
+from musegen.checkpoints import save_model
 from musegen.cli import main
+from musegen.generation.folder import write_pipeline
 
 
 @pytest.mark.parametrize(
@@ -40,3 +46,35 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pyt
 
     with pytest.raises(ValueError, match=r"gradio, plotly, umap: pip install 'musegen\[app\]'"):
         app()
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    """The one line that a start ends with."""
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as stop:
+        main(["app", *map(str, arguments)])
+    assert stop.value.code == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    return error
+
+
+def test_a_wrong_corpus_or_embedder_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    require("gradio")
+    folder = tiny.save_pipeline(tmp_path / "model")
+    start = ("--model", folder, "--library", tmp_path / "library", "--trust_plugins", "tiny", "--device", "cpu")
+    assert "nowhere" in refused(capsys, *start, "--corpus", tmp_path / "nowhere")
+    corpus = muse.corpus(tmp_path / "corpus")
+    said = refused(capsys, *start, "--corpus", corpus)
+    assert f"{corpus}: expected embeddings of spectral-2, got those of tiny-ears-1" in said
+    assert "unknown embedder 'spectrel'; expected one of" in refused(capsys, *start, "--embedder", "spectrel")
+    joint = {"class_path": "musegen.conditioning.joint.Joint", "init_args": {"model": "joint"}}
+    write_pipeline(folder, **tiny.PIPELINE, embedder=joint)
+    said = refused(capsys, *start)
+    assert f"{folder / 'pipeline.json'}: embedder: expected the model folder joint beside it, got none" in said
+    (folder / "joint").mkdir()
+    said = refused(capsys, *start)
+    assert f"{folder / 'pipeline.json'}: embedder: Joint: expected a model folder" in said
+    write_pipeline(folder, **tiny.PIPELINE)
+    save_model(tiny.vae(), folder / "regression", licences=[])
+    assert f"{folder / 'regression'}" in refused(capsys, *start)

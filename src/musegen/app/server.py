@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import os
+from contextlib import redirect_stdout
+from io import StringIO
 from typing import Any
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -146,38 +148,42 @@ def launch(
         share: open a tunnel through Gradio's servers.
 
     Returns:
-        The running app, to be closed, and its address.
+        The running app, to be closed, and its address; that of a tunnel is the app's ``share_url``.
 
     Raises:
         ValueError: for an address that others reach, without ``public``.
-        OSError: if the port is taken.
+        OSError: if the port is taken, or a tunnel cannot be opened.
     """
     check_bind(host, public, share)
     blocks = build(Desk(workshop))
     middleware = [Middleware(SafeHeaders)]
     if is_local(host) and not share:  # a page elsewhere may point its own name at this machine
         middleware.append(Middleware(TrustedHostMiddleware, allowed_hosts=["localhost", "127.0.0.1", "::1", host]))
-    _, address, _ = blocks.launch(
-        server_name=host,
-        server_port=port or _free_port(host),
-        share=share,
-        quiet=True,
-        prevent_thread_lock=True,
-        inbrowser=False,
-        show_error=False,
-        ssr_mode=False,
-        enable_monitoring=False,
-        mcp_server=False,
-        pwa=False,
-        run_history=False,
-        footer_links=[],
-        max_file_size=MAX_BYTES,
-        allowed_paths=[],
-        blocked_paths=[str(workshop.library.folder)],
-        theme=theme(),
-        head='<link rel="stylesheet" href="muse/muse.css"><script src="muse/muse.js"></script>',
-        app_kwargs={"routes": routes(workshop), "middleware": middleware, "docs_url": None, "redoc_url": None},
-    )
+    with redirect_stdout(StringIO()):  # what the command line says is said by the command
+        _, address, tunnel = blocks.launch(
+            server_name=host,
+            server_port=port or _free_port(host),
+            share=share,
+            quiet=True,
+            prevent_thread_lock=True,
+            inbrowser=False,
+            show_error=False,
+            ssr_mode=False,
+            enable_monitoring=False,
+            mcp_server=False,
+            pwa=False,
+            run_history=False,
+            footer_links=[],
+            max_file_size=MAX_BYTES,
+            allowed_paths=[],
+            blocked_paths=[str(workshop.library.folder)],
+            theme=theme(),
+            head='<link rel="stylesheet" href="muse/muse.css"><script src="muse/muse.js"></script>',
+            app_kwargs={"routes": routes(workshop), "middleware": middleware, "docs_url": None, "redoc_url": None},
+        )
+    if share and tunnel is None:
+        blocks.close(verbose=False)
+        raise OSError("share: expected a tunnel through Gradio's servers, which could not be opened from this machine")
     return blocks, address
 
 

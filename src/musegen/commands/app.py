@@ -50,5 +50,7 @@ def app(
     trust = [trust_plugins] if isinstance(trust_plugins, str) else trust_plugins or []
     workshop = Workshop.open(library, model, corpus, embedder, device, dtype, lane, trust)
     blocks, address = launch(workshop, host, port, public, share)
+    if blocks.share_url:
+        print(f"Others reach MUSE at {blocks.share_url}")
     print(f"MUSE is at {address}", flush=True)
     blocks.block_thread()
