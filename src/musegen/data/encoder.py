@@ -176,9 +176,9 @@ class Encoder(nn.Module):
 
     def _licence(self, sample: Sample) -> str:
         """What music and weights together are under, such as ``CC-BY-4.0 AND CC-BY-NC-4.0``."""
-        own = str(sample.facts.get("licence") or UNKNOWN).split(" AND ")
         weights = [part.licence for part in (self.embedder, self.text) if part is not None]
-        return " AND ".join(sorted({*own, *weights, *self.codec_licences}))
+        every = [str(sample.facts.get("licence") or UNKNOWN), *weights, *self.codec_licences]
+        return " AND ".join(sorted({name for names in every for name in names.split(" AND ")}))
 
 
 def _several(items: Iterator[T], count: int) -> Iterator[list[T]]:
