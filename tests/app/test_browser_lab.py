@@ -61,6 +61,13 @@ def heard(window: Window) -> str:
     return window.page.locator("#lab-cards h3").inner_text()
 
 
+BY_X = """() => document.querySelector("#lab-map .map").data
+  .flatMap((trace) => trace.customdata.map((name, place) => [trace.x[place], name]))
+  .sort((one, two) => one[0] - two[0])
+  .map((point) => point[1])"""
+"""The names of all points from left to right."""
+
+
 def traces(window: Window) -> dict[str, Any]:
     """What the map draws, by name."""
     drawn = window.page.evaluate("document.querySelector('#lab-map .map').data")
@@ -86,6 +93,17 @@ def test_the_lab(browser: Any, model: Path, tmp_path: Path) -> None:
         near.nth(0).locator("button").click()
         page.locator("#lab-cards h3", has_not_text=title).wait_for()
         assert heard(window) != title
+
+        # the same by keyboard: from the leftmost point to its neighbour on the right
+        leftmost = page.evaluate(BY_X)
+        stage = page.locator("#lab-map .map")
+        stage.press("ArrowRight")
+        stage.press("ArrowRight")
+        assert stage.get_attribute("data-here") == leftmost[1]
+        assert page.locator("#lab-map .pointed").inner_text().endswith("corpus")
+        stage.press("Enter")
+        page.locator(f"#lab-cards audio[src='muse/{leftmost[1].replace(':', '/')}.flac']").wait_for(state="attached")
+        heard(window)
 
         # many answers to one prompt, and the regression's only one
         page.get_by_role("button", name="Many answers").click()

@@ -180,6 +180,34 @@
     return plotly;
   };
   const colour = (name) => getComputedStyle(document.body).getPropertyValue(name).trim();
+  // By keyboard: arrows go to the next point in their direction, which is said below the map.
+  const WAYS = { ArrowLeft: ["x", -1], ArrowRight: ["x", 1], ArrowDown: ["y", -1], ArrowUp: ["y", 1] };
+  const step = (event, element, stage, library, hear) => {
+    const all = stage.data.flatMap((trace, curveNumber) =>
+      trace.customdata.map((name, pointNumber) => ({ trace, name: String(name), curveNumber, pointNumber })),
+    );
+    const here = all.find((point) => point.name === stage.dataset.here);
+    if (event.key === "Enter" && here) hear(here.name);
+    if (!WAYS[event.key]) return;
+    event.preventDefault();
+    const [axis, sign] = WAYS[event.key];
+    const place = (point) => point.trace[axis][point.pointNumber];
+    all.sort((one, two) => place(one) - place(two));
+    const next = all[Math.min(all.length - 1, Math.max(0, all.indexOf(here) + (here ? sign : 1)))];
+    stage.dataset.here = next.name;
+    if (next.trace.type === "scatter") library.Fx.hover(stage, [next]);
+    const text = document.createElement("template");
+    text.innerHTML = next.trace.text[next.pointNumber].replaceAll("<br>", " · ");
+    let said = element.querySelector(".pointed");
+    if (!said) {
+      said = document.createElement("p");
+      said.className = "pointed hint";
+      said.setAttribute("aria-live", "polite");
+      stage.after(said);
+    }
+    said.textContent = text.content.textContent;
+  };
+
   const draw = async (element, text, trigger) => {
     if (!text) return;
     const figure = JSON.parse(text);
@@ -197,14 +225,19 @@
     layout.hoverlabel.font = { ...layout.font };
     for (const axis of Object.values(layout.scene || {})) axis.gridcolor = colour("--muse-line");
     await library.react(stage, figure.data, layout, { displaylogo: false, responsive: true, displayModeBar: false });
+    const hear = (name) => {
+      trigger("select", { name });
+      hearSoon(name);
+    };
     stage.removeAllListeners("plotly_click");
     stage.on("plotly_click", (event) => {
       const point = event.points[0];
-      if (!point || !point.customdata) return;
-      const name = String([].concat(point.customdata)[0]);
-      trigger("select", { name });
-      hearSoon(name);
+      if (point && point.customdata) hear(String([].concat(point.customdata)[0]));
     });
+    stage.tabIndex = 0;
+    stage.setAttribute("role", "application");
+    stage.setAttribute("aria-label", "Map of the embedding space: arrow keys go from point to point, Enter plays one");
+    stage.onkeydown = (event) => step(event, element, stage, library, hear);
     stage.dataset.drawn = String(figure.data.reduce((sum, trace) => sum + (trace.x || []).length, 0));
   };
   window.museMap = (element, props, trigger, watch) => {
