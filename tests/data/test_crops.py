@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from little_shards import CHANNELS, LATENT_RATE, SAMPLE_RATE, flac, little_sample, unit
-from musegen.data.crops import crop_start, embedding_of, read_crop
+from musegen.data.crops import crop_start, embedding_of, read_crop, unpacked
 from musegen.data.items import ItemMaker, collate
 from musegen.data.sample import Sample
 from musegen.flow.noise import hash_seed
@@ -137,6 +137,17 @@ def test_short_and_mono_audio() -> None:
     assert audio[0, 299] * 32768 == 299
     assert (audio[:, 300:] == 0).all()
     assert (begin, end, total) == (0.0, 0.3, 0.3)
+
+
+def test_packed_audio_is_the_same_audio() -> None:
+    content = flac(1.0)
+    expected = read_crop(content, 1500, 7, SAMPLE_RATE)[0]
+    packed = read_crop(content, 1500, 7, SAMPLE_RATE, packed=True)[0]
+    assert packed.dtype == torch.int16
+    assert expected.abs().max() > 0.001
+    assert torch.equal(unpacked(packed), expected)
+    mixed = collate([{"key": "a", "audio": packed}, {"key": "b", "audio": expected}])["audio"]
+    assert torch.equal(mixed[0], mixed[1])
 
 
 def test_crop_start() -> None:

@@ -15,6 +15,9 @@ from torch.nn.functional import pad
 from musegen.audio import to_channels
 from musegen.flow.noise import hash_seed
 
+FULL_SCALE = 32768
+"""Of 16 bits."""
+
 
 def crop_start(length: int, wanted: int, seed: int | None) -> int:
     """Where a crop of ``wanted`` begins in ``length``: anywhere, by the item's seed, or in the middle without one."""
@@ -72,7 +75,9 @@ def mean_direction(vectors: np.ndarray, weights: np.ndarray | None = None) -> np
     return mean / length
 
 
-def read_crop(flac: bytes, samples: int, seed: int | None, sample_rate: int, at: float | None = None) -> Any:
+def read_crop(
+    flac: bytes, samples: int, seed: int | None, sample_rate: int, at: float | None = None, packed: bool = False
+) -> Any:
     """Decode a part of a FLAC file, and no more of it than that.
 
     Args:
@@ -81,9 +86,10 @@ def read_crop(flac: bytes, samples: int, seed: int | None, sample_rate: int, at:
         seed: of the item, see `crop_start`.
         sample_rate: that the file must have, Hz.
         at: where the part begins, in seconds, where that is settled already.
+        packed: leave audio of 16 bits as it is, see `unpacked`.
 
     Returns:
-        Audio ``[2, samples]``, float32, mono on both sides; begin and end of the part, and the whole, in seconds.
+        Audio ``[2, samples]``, float32 (or int16), mono on both sides; begin and end of the part and of the whole, seconds.
 
     Raises:
         ValueError: if it cannot be decoded, or has another sample rate.
@@ -95,8 +101,15 @@ def read_crop(flac: bytes, samples: int, seed: int | None, sample_rate: int, at:
                 raise ValueError(f"expected audio at {sample_rate} Hz, got {rate} Hz")
             start = crop_start(length, samples, seed) if at is None else min(round(at * rate), length)
             file.seek(start)
-            part = torch.from_numpy(file.read(samples, dtype="float32", always_2d=True).T.copy())
+            kind = "int16" if packed and file.subtype == "PCM_16" else "float32"
+            part = torch.from_numpy(file.read(samples, dtype=kind, always_2d=True)).T
     except soundfile.LibsndfileError as error:
         raise ValueError(f"expected a FLAC file: {error.error_string}") from None
     real = part.shape[1]
-    return pad(to_channels(part, 2), (0, samples - real)), start / rate, (start + real) / rate, length / rate
+    audio = pad(to_channels(part, 2), (0, samples - real)).contiguous()
+    return audio, start / rate, (start + real) / rate, length / rate
+
+
+def unpacked(audio: Tensor) -> Tensor:
+    """Audio of 16 bits as float32 with full scale at ±1, the same numbers that decoding gives; other audio as it is."""
+    return audio.float() / FULL_SCALE if audio.dtype == torch.int16 else audio

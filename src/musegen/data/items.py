@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from musegen.data.crops import crop_latents, crop_start, embedding_of, read_crop
+from musegen.data.crops import crop_latents, crop_start, embedding_of, read_crop, unpacked
 from musegen.data.sample import Sample
 from musegen.data.shard_reader import DamagedShardError
 from musegen.data.stored_sample import StoredSample
@@ -30,6 +30,7 @@ class ItemMaker:
         seed: of the run.
         training: choose caption and crop at random; else the first caption and the middle.
         sample_rate: that audio must have, Hz.
+        packed: leave audio of 16 bits as int16, half the size, until it is where it is needed (see `unpacked`).
     """
 
     fields: Sequence[Field]
@@ -38,6 +39,7 @@ class ItemMaker:
     seed: int = 0
     training: bool = True
     sample_rate: int = 44100
+    packed: bool = False
 
     def __call__(self, sample: Sample | StoredSample, epoch: int = 0, repeat: int = 0) -> dict[str, Any]:
         """Make the item of a sample.
@@ -101,7 +103,8 @@ class ItemMaker:
         if self.samples is None:
             raise ValueError("expected `samples`, the length of audio in a batch, got none")
         content = _there(sample, "audio")
-        item["audio"], begin, end, total = read_crop(content, self.samples, choice, self.sample_rate, at)
+        crop = read_crop(content, self.samples, choice, self.sample_rate, at, self.packed)
+        item["audio"], begin, end, total = crop
         item.setdefault("seconds_start", begin)
         item.setdefault("seconds_total", float(sample.facts.get("seconds", total)))
         return begin, end
@@ -140,6 +143,8 @@ def collate(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
                 if item[name].shape != first.shape:
                     shapes = f"{list(first.shape)} of {items[0]['key']!r}, {list(item[name].shape)} of {item['key']!r}"
                     raise ValueError(f"expected {name} of one shape in a batch, got {shapes}")
+            if name == "audio" and any(value.dtype != first.dtype for value in values):
+                values = [unpacked(value) for value in values]
             batch[name] = torch.stack(values)
         else:
             batch[name] = torch.tensor(values, dtype=torch.int64 if isinstance(first, int) else torch.float32)

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import lightning.pytorch as L
 
+from musegen.data.crops import unpacked
 from musegen.data.items import FIELDS, Field, ItemMaker
 from musegen.data.loader import Items, Loader
 from musegen.data.order import EpochOrder, OrderedBatches, TrainingBatches
@@ -213,6 +214,10 @@ class ShardData(L.LightningDataModule):
             return batch
         return {name: part for name, part in batch.items() if name != "mask"}
 
+    def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
+        """Audio that came to its device as 16 bits becomes float32 there."""
+        return {**batch, "audio": unpacked(batch["audio"])} if "audio" in batch else batch
+
     def teardown(self, stage: str) -> None:
         """End the worker processes of a run."""
         for loader in list(self._loaders):
@@ -229,7 +234,8 @@ class ShardData(L.LightningDataModule):
         fields: list[Field] = list(self.fields)
         if "text" in fields and not training and "caption" not in fields:
             fields.append("caption")  # for whoever shows held-out items
-        make = ItemMaker(fields, self.frames, self.samples, self.seed, training, self.sample_rate)
+        packed = self.trainer is not None  # which then unpacks it
+        make = ItemMaker(fields, self.frames, self.samples, self.seed, training, self.sample_rate, packed)
         return Items(folders, make, self.on_damage)
 
     def _folders(self, split: Split) -> tuple[list[ShardFolder], list[float] | None]:
