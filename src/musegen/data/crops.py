@@ -89,7 +89,7 @@ def read_crop(
         packed: leave audio of 16 bits as it is, see `unpacked`.
 
     Returns:
-        Audio ``[2, samples]``, float32 (or int16), mono on both sides; begin and end of the part and of the whole, seconds.
+        Audio ``[2, samples]``, float32 (or int16), mono on both sides; begin and end of the part, and the whole, in s.
 
     Raises:
         ValueError: if it cannot be decoded, or has another sample rate.
