@@ -11,6 +11,7 @@ import pytest
 from musegen import cli
 from musegen.bench.plot import draw
 from musegen.bench.report import Row
+from musegen.bench.steps import fewest
 
 
 def bench(tmp_path: Path, name: str, *arguments: str) -> list[dict[str, Any]]:
@@ -24,7 +25,6 @@ def bench(tmp_path: Path, name: str, *arguments: str) -> list[dict[str, Any]]:
     for row in content["rows"]:
         assert "failed" not in row, row
         assert row["each"] > 0
-        assert row["cold"] > 0
     assert out.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
     return content["rows"]
 
@@ -104,6 +104,9 @@ def test_pipeline(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (["pipeline", "--lanes", "wide"], "lanes: expected own, auto or numbers above 0, got wide"),
         (["stage1", "--batch-sizes", "0"], "batch_sizes: expected numbers above 0, got [0]"),
         (["stage2", "--size", "huge"], "size: expected one of poster"),
+        (["steps", "--intervals", "0.8-0.2"], "intervals: expected whole, or two flow times such as 0.2-0.8"),
+        (["steps", "--stages", "stage3"], "stages: expected stage1 and stage2, got stage3"),
+        (["steps", "--reference", "0"], "reference: expected numbers above 0, got [0]"),
         (["decode", "--device", "toaster"], "device: expected auto, cpu, cuda"),
     ],
 )
@@ -122,3 +125,32 @@ def test_a_picture_has_lines_over_sizes_and_bars_for_one(tmp_path: Path) -> None
     assert draw("some", rows[:1], (1e3, "ms"), tmp_path / "bars.png")
     assert not draw("some", [Row("us", 1, failed="no memory")], (1e3, "ms"), tmp_path / "none.png")
     assert {path.name for path in tmp_path.iterdir()} == {"lines.png", "bars.png"}
+
+
+def test_steps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--size", "small", "--reference", "64", "--steps", "2", "8", "--samplers", "euler", "midpoint"]
+    rows = bench(tmp_path, "steps", *arguments, "--decode", "true")
+    measured = {row["what"]: row for row in rows}
+    for stage in ("stage1", "stage2"):
+        euler, midpoint = (measured[f"{stage} {name}, 8 steps"] for name in ("euler", "midpoint"))
+        assert (euler["evaluations"], euler["passes"]) == (8, 16)
+        assert (midpoint["evaluations"], midpoint["passes"]) == (16, 32)
+        assert midpoint["final"] < euler["final"] < measured[f"{stage} euler, 2 steps"]["final"]
+        limited = measured[f"{stage} euler, 8 steps, guided 0.2-0.8"]
+        assert limited["evaluations"] == 8
+        assert 8 < limited["passes"] < 16
+    assert "SI-SDR" in measured["stage2 euler, 8 steps"]["note"]
+    said = printed(capsys, rows)
+    assert "random weights, small; the solution: dpmpp_2m in 64 steps" in said
+    assert "stage1 euler, 50 steps, its own: error" in said
+
+
+def test_the_cheapest_of_the_ways_that_come_as_near_is_named() -> None:
+    own = Row("own", 1, final=0.1, passes=100)
+    rows = [
+        Row("far", 1, final=0.2, passes=2),
+        Row("near", 1, final=0.104, passes=20),
+        Row("best", 1, final=0, passes=30),
+    ]
+    assert fewest(own, rows) == "own: error 0.1 after 100 passes; as near with the fewest: near, 0.1 after 20"
+    assert fewest(own, rows[:1]) == "own: error 0.1 after 100 passes; nothing else comes as near"

@@ -36,6 +36,7 @@ class Row:
         mfu: the same as a share of the measured matrix product.
         bandwidth: share of the measured copy, of the bytes that must be moved.
         evaluations: of the network, for one item.
+        passes: of one item through the network: an evaluation with guidance counts twice.
         error: relative RMS of the network's evaluation (or of what the row makes) to the plain float32 path.
         guided: the same after guidance, which multiplies the difference of two evaluations.
         final: the same of the end of the trajectory.
@@ -58,6 +59,7 @@ class Row:
     mfu: float | None = None
     bandwidth: float | None = None
     evaluations: float | None = None
+    passes: float | None = None
     error: float | None = None
     guided: float | None = None
     final: float | None = None
@@ -101,6 +103,7 @@ COLUMNS: dict[str, Callable[[Row, float, str], str]] = {
     "MFU": lambda row, scale, unit: "" if row.mfu is None else f"{100 * row.mfu:.0f}%",
     "copy": lambda row, scale, unit: "" if row.bandwidth is None else f"{100 * row.bandwidth:.0f}%",
     "evals": lambda row, scale, unit: _number(row.evaluations, 1),
+    "passes": lambda row, scale, unit: _number(row.passes, 1),
     "error": lambda row, scale, unit: "" if row.error is None else f"{row.error:.1e}",
     "guided": lambda row, scale, unit: "" if row.guided is None else f"{row.guided:.1e}",
     "at the end": lambda row, scale, unit: "" if row.final is None else f"{row.final:.1e}",
