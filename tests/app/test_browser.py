@@ -101,7 +101,6 @@ def test_a_musician_makes_keeps_finds_and_gets_everything_back(browser: Any, tmp
         window.cards("lab").nth(1).wait_for()
         titles = page.locator("#lab-cards h3").all_inner_texts()
         assert titles == ["a calm waltz → a fast samba, 1 of 2", "a calm waltz → a fast samba, 2 of 2"]
-        picture(window, "lab_1280")
 
         window.tab("Library")
         window.cards("library").first.locator("[data-do=delete]").click()
@@ -128,7 +127,6 @@ def test_a_musician_makes_keeps_finds_and_gets_everything_back(browser: Any, tmp
         window.tab("Lab")
         window.page.locator("#lab-map .map[data-drawn]").wait_for()
         no_wider_than_the_window(window)
-        picture(window, "lab_400")
         assert window.foreign == []
         assert window.errors == []
 

@@ -23,8 +23,6 @@ from musegen.models.embedding_transformer import EmbeddingTransformer
 
 CORPUS = Path(__file__).parents[2] / "data" / "tiny" / "cached"
 PIECES, SAMPLES = 12, 8
-DRESSES = [(400, True), (400, False), (1280, True)]
-"""Widths, and whether it is dark; the first is looked at always, the others where pictures are asked for."""
 
 
 @pytest.fixture(scope="module")
@@ -174,16 +172,31 @@ def test_the_lab(browser: Any, model: Path, tmp_path: Path) -> None:
         assert "\N{MINUS SIGN} a calm waltz" in page.locator("#lab-cards h3").inner_text()
         assert float(near.nth(0).locator("span").inner_text()) == 1.0, "it lies where it was made from"
         window.fits()
-        page.evaluate("window.scrollTo(0, 0)")
-        window.picture("lab_1280")
         assert window.foreign == []
         assert window.errors == []
-        for width, dark in DRESSES if "MUSEGEN_SCREENSHOTS" in os.environ else DRESSES[:1]:
-            other = Window(browser, address, width=width, dark=dark)
-            other.tab("Lab")
-            other.drawn(PIECES + 4)
-            other.fits()
-            other.picture(f"lab_{width}{'_dark' if dark else ''}")
-            assert other.foreign == []
-            assert other.errors == []
-            other.context.close()
+        telephone = Window(browser, address, width=400, dark=True)
+        telephone.tab("Lab")
+        telephone.drawn(PIECES + 4)
+        telephone.fits()
+        assert telephone.foreign == []
+        assert telephone.errors == []
+
+
+@pytest.mark.skipif("MUSEGEN_SCREENSHOTS" not in os.environ, reason="no pictures are asked for")
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (1280, True), (400, False), (400, True)])
+def test_pictures(browser: Any, tmp_path: Path, width: int, dark: bool) -> None:
+    """The docs': the default model, a cloud of many samples, and a piece that is heard."""
+    embedder = json.dumps(SpectralEmbedder(version=2).config)
+    with served(tmp_path / "library", "--corpus", str(CORPUS), "--embedder", embedder) as address:
+        window = Window(browser, address, width=width, dark=dark)
+        window.tab("Lab")
+        window.page.get_by_role("button", name="Between two points").click()
+        window.page.get_by_role("button", name="Many answers").click()
+        window.page.locator("#lab-prompt textarea").fill("a calm waltz")
+        window.page.locator("#lab-cloud").click()
+        window.drawn(PIECES + 48 + 1)
+        window.click_point("corpus:3")
+        heard(window)
+        window.fits()
+        window.page.evaluate("window.scrollTo(0, 0)")
+        window.picture(f"lab_{width}{'_dark' if dark else ''}")
