@@ -13,7 +13,7 @@ class WarmUpCosine(LambdaLR):
 
     Args:
         optimizer: whose learning rate is the peak.
-        steps: length of the run, optimizer steps.
+        steps: length of the run, optimizer steps; `FitMinutes` may set another.
         warm_up: steps of linear warm-up.
         decay_from: share of the run after which the learning rate begins to fall.
         floor: final learning rate as a share of the peak.
@@ -22,10 +22,12 @@ class WarmUpCosine(LambdaLR):
     def __init__(
         self, optimizer: Optimizer, steps: int, warm_up: int = 500, decay_from: float = 0.0, floor: float = 0.02
     ) -> None:
+        self.steps = steps  # in checkpoints, with all that is no function
+
         def factor(step: int) -> float:
             warm = min(1.0, (step + 1) / max(1, warm_up))
-            begin = max(warm_up, decay_from * steps)
-            progress = min(1.0, max(0.0, (step - begin) / max(1.0, steps - begin)))
+            begin = max(warm_up, decay_from * self.steps)
+            progress = min(1.0, max(0.0, (step - begin) / max(1.0, self.steps - begin)))
             return warm * (floor + (1 - floor) * (1 + math.cos(math.pi * progress)) / 2)
 
         super().__init__(optimizer, factor)
