@@ -17,8 +17,12 @@
 #   assemble          all parts as one folder, OUT/model
 #   smoke             a clip
 #
-#   OUT=out/default  SONGS=4000  SEED=0  SECONDS_EACH=26  HELD_OUT=200  PROCESSES=16  DEVICE=auto
-#   STEPS_VAE, STEPS_JOINT, … (of the run and of its learning rate)      MINUTES (a run ends then, whatever its steps)
+# Songs of several seeds lie in folders of their own, and a phase takes those that are whole: more can be rendered while
+# something trains. Phases that do not wait for each other may run side by side.
+#
+#   OUT=out/default  SONGS=1000  SEED=0  SECONDS_EACH=26  HELD_OUT=200  PROCESSES=16  DEVICE=auto
+#   WORKERS (that read, of each training)   CACHERS=1 (folders that are cached at a time)
+#   STEPS_VAE, STEPS_JOINT, …: of a run and its learning rate; or MINUTES (8.5): as many as there is time for
 #   FLAGS, FLAGS_VAE, FLAGS_JOINT, …: more flags of `musegen fit`          CONTINUE=1: go on with a run that was stopped
 set -euo pipefail
 here=$(cd "$(dirname "$0")/.." && pwd)
@@ -47,11 +51,13 @@ checkpoint() { # NAME: of its last run; nothing where there is none
   if [ -f "$file" ]; then echo "$file"; fi
 }
 
-folders() { # KIND SPLIT: as a list in YAML
-  local list
-  list=$(ls -d "$out/$1/$2" "$out/$1/$2"-* 2>/dev/null | tr '\n' ',')
-  [ -n "$list" ] || { echo "train_default: expected $out/$1/$2*, got none" >&2; return 1; }
-  echo "[${list%,}]"
+folders() { # KIND SPLIT: those that are whole, as a list in YAML
+  local list="" folder
+  for folder in "$out/$1/$2" "$out/$1/$2"-*; do
+    if [ -f "$folder/index.json" ]; then list+=",$folder"; fi
+  done
+  [ -n "$list" ] || { echo "train_default: expected shards in $out/$1/$2*, got none" >&2; return 1; }
+  echo "[${list#,}]"
 }
 
 fit() { # NAME SHARDS FROM: train a link of NAME's chain on audio or shards; its first one begins from FROM's last
@@ -74,7 +80,10 @@ fit() { # NAME SHARDS FROM: train a link of NAME's chain on audio or shards; its
   fi
   steps=$(of STEPS "$name")
   if [ -n "$steps" ]; then flags+=(--trainer.max_steps "$steps" --model.init_args.scheduler.init_args.steps "$steps"); fi
-  if [ -n "${MINUTES:-}" ]; then flags+=(--trainer.max_time "00:00:$(printf %02d "$MINUTES"):00"); fi
+  if [ -n "${WORKERS:-}" ]; then flags+=(--data.init_args.num_workers "$WORKERS"); fi
+  if [ -n "${MINUTES:-}" ]; then
+    flags+=(--trainer.callbacks+=musegen.callbacks.fit_minutes.FitMinutes "--trainer.callbacks.minutes=$MINUTES")
+  fi
   # shellcheck disable=SC2086,SC2046 # flags are words
   $musegen fit -c "$config" "${flags[@]}" --trainer.logger.init_args.save_dir "$out/runs" \
     --trainer.logger.init_args.version "$number" ${FLAGS:-} $(of FLAGS "$name")
@@ -111,7 +120,7 @@ phase() {
   render)
     render_songs val "${HELD_OUT:-200}" --split val --seed 1000
     render_songs unseen "${HELD_OUT:-200}" --split unseen --seed 1000
-    render_songs "train-${SEED:-0}" "${SONGS:-4000}" --seed "${SEED:-0}"
+    render_songs "train-${SEED:-0}" "${SONGS:-1000}" --seed "${SEED:-0}"
     ;;
   recordings) # only the codec learns from them: they have few words
     if [ ! -d "$out/recordings/shards" ]; then
@@ -132,12 +141,18 @@ phase() {
   export) export_codec ;;
   cache)
     export_codec
-    local folder
-    for folder in "$out"/audio/*/; do
-      folder=$(basename "$folder")
+    local index folder running=()
+    for index in "$out"/audio/*/index.json; do
+      folder=$(basename "$(dirname "$index")")
       $musegen cache "$out/audio/$folder" "$out/shards/$folder" --embedder "$(embedder "$out/model/joint")" \
-        --codec "$out/model/vae" --text minilm --device "$device"
+        --codec "$out/model/vae" --text minilm --device "$device" &
+      running+=($!)
+      if [ ${#running[@]} -ge "${CACHERS:-1}" ]; then
+        wait "${running[0]}"
+        running=("${running[@]:1}")
+      fi
     done
+    for index in "${running[@]}"; do wait "$index"; done
     ;;
   ablation)
     # shellcheck disable=SC2046 # several folders
