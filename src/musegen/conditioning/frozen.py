@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, Self
 
 import torch
@@ -20,6 +20,9 @@ class Frozen(nn.Module, ABC):
     The network is no submodule: its weights are in no checkpoint, no optimizer sees them, and they stay in float32 when
     the model is cast. It follows the module to its device. Copies share it.
     """
+
+    foreign: bool = True
+    """Whether another library loads it, which then is kept from talking."""
 
     _place: Tensor
 
@@ -39,8 +42,9 @@ class Frozen(nn.Module, ABC):
     def _network(self) -> tuple[Any, Any]:
         """The network on its device, and what `_load` gave beside it."""
         if not self._loaded:
-            import_torchaudio()  # transformers imports torchaudio if there is one
-            with quiet():
+            if self.foreign:
+                import_torchaudio()  # transformers imports torchaudio if there is one
+            with quiet() if self.foreign else nullcontext():
                 network, rest = self._load()
             place = "cpu" if self._place.device.type == "meta" else self._place.device
             self._loaded[:] = network.eval().requires_grad_(False).float().to(place), rest

@@ -1,9 +1,10 @@
-"""What frozen text encoders of the transformers library share."""
+"""What frozen text encoders share, most of which the transformers library runs."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,7 +14,9 @@ from musegen.conditioning.frozen import Frozen
 
 
 class PretrainedText(Frozen, TextEncoder):
-    """A text encoder of the transformers library, loaded when it is first used, together with its tokenizer.
+    """A pretrained text encoder, loaded when it is first used, together with its tokenizer.
+
+    A subclass that does without the transformers library says how tokens and states are made.
 
     Captions are encoded one at a time and without padding: a caption's states are then the same bits whatever else is
     in the batch. The encoder computes in float32, on the device that its module was moved to.
@@ -37,13 +40,13 @@ class PretrainedText(Frozen, TextEncoder):
         mask = torch.zeros(len(captions), self.max_tokens, dtype=torch.bool, device=device)
         with torch.autocast(device.type, enabled=False):
             for index, caption in enumerate(captions):
-                ids = tokenizer(caption, truncation=False, padding=False)["input_ids"]
+                ids = self._ids(tokenizer, caption)
                 if len(ids) > self.max_tokens:
                     warnings.warn(
                         f"a caption of {len(ids)} tokens is cut to {self.max_tokens}: {caption[:60]!r} …", stacklevel=2
                     )
-                    ids = tokenizer(caption, truncation=True, max_length=self.max_tokens, padding=False)["input_ids"]
-                hidden = model(input_ids=torch.tensor([ids], device=device)).last_hidden_state[0]
+                    ids = self._ids(tokenizer, caption, cut=True)
+                hidden = self._states(model, torch.tensor([ids], device=device))[0]
                 states[index, : len(ids)] = hidden
                 mask[index, : len(ids)] = True
         return states, mask
@@ -57,10 +60,22 @@ class PretrainedText(Frozen, TextEncoder):
         """
         model, tokenizer = self._network()
         device = next(model.parameters()).device
-        tokens = tokenizer(
-            list(captions), truncation=True, max_length=self.max_tokens, padding=True, return_tensors="pt"
-        ).to(device)
+        rows = [self._ids(tokenizer, caption, cut=True) for caption in captions]
+        ids = torch.zeros(len(rows), max(map(len, rows), default=0), dtype=torch.int64)
+        mask = torch.zeros_like(ids, dtype=torch.bool)
+        for index, row in enumerate(rows):
+            ids[index, : len(row)] = torch.tensor(row)
+            mask[index, : len(row)] = True
+        mask = mask.to(device)
         with torch.autocast(device.type, enabled=False):
-            states = model(**tokens).last_hidden_state
-        mask = tokens["attention_mask"].bool()
+            states = self._states(model, ids.to(device), mask)
         return states * mask.unsqueeze(2), mask
+
+    def _ids(self, tokenizer: Any, caption: str, cut: bool = False) -> list[int]:
+        """A caption's tokens, begin and end included; at most as many as are taken where it is to be cut."""
+        longest = {"truncation": True, "max_length": self.max_tokens} if cut else {"truncation": False}
+        return tokenizer(caption, padding=False, **longest)["input_ids"]
+
+    def _states(self, model: Any, ids: Tensor, mask: Tensor | None = None) -> Tensor:
+        """States ``[batch, tokens, dim]`` of tokens ``[batch, tokens]``, of which the mask says which are real."""
+        return model(input_ids=ids, attention_mask=mask if mask is None else mask.long()).last_hidden_state
