@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -161,6 +164,37 @@ def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
         read_corpus(folder, Others())
     with pytest.raises(OSError, match="nowhere"):
         read_corpus(tmp_path / "nowhere", muse.TinyEars())
+
+
+def test_two_users_clouds_take_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    workshop, order = muse.workshop(tmp_path), []
+    take = workshop.turns.take
+
+    @contextmanager
+    def noted(user: str) -> Iterator[None]:
+        with take(user):
+            order.append(user)
+            yield
+
+    monkeypatch.setattr(workshop.turns, "take", noted)
+    with take("first"):
+        jobs = [Thread(target=lab.cloud, args=(workshop, "piano", 32, 0, Job(user))) for user in ("a", "b")]
+        for job in jobs:
+            job.start()
+            time.sleep(0.05)
+    for job in jobs:
+        job.join()
+    assert order in (list("abababab"), list("babababa")), "eight samples each, then it is the other's turn"
+
+
+def test_a_cloud_that_is_cancelled_is_not_drawn(desk: Desk) -> None:
+    drawing = acts.cloud(desk, "me", "piano", 256, WAY, VIEW)
+    next(drawing)
+    assert desk.jobs.cancel("me")
+    shown = last(drawing)
+    assert "Cancelled" in shown["notice"]
+    assert "lab.clouds" not in shown
+    assert "lab.map" not in shown
 
 
 def test_an_empty_map_says_what_to_do(tmp_path: Path) -> None:
