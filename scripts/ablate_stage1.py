@@ -16,6 +16,7 @@ from time import perf_counter
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from musegen.arguments import call
@@ -96,7 +97,7 @@ class Pairs:
             for number in range(len(folder)):
                 sample = folder[number]
                 vectors.append(make(sample)["embedding"])
-                states += [torch.from_numpy(one) for one in sample.text or ()]
+                states += [torch.tensor(one) for one in sample.text or ()]
                 first.append(len(states))
                 said.append(sample.captions[0])
                 if limit is not None and len(said) == limit:
@@ -120,7 +121,7 @@ def build(variant: Variant, train: Pairs, dim: int, depth: int) -> FlowModel:
     network = EmbeddingTransformer(dim, depth, dim // 64 or 1, size, variant.tokens, train.states.shape[2])
     conditioning = Conditioning({"caption": CaptionConditioner(MiniLM())}, ["caption"])
     if variant.regression:
-        model: FlowModel = RegressionModel(network, conditioning, normalise_output=True)
+        model: FlowModel = RegressionModel(network, conditioning)  # a mean is shorter than what it is the mean of
     else:
         model = FlowModel(network, conditioning, RectifiedFlow(), normalise_output=True)
     if variant.standardise:
@@ -186,7 +187,7 @@ def judge(model: FlowModel, pairs: Pairs, guidance: float, draws: int) -> dict[s
         "error": (sampled - pairs.vectors).square().sum(2).mean(0),
         "error of mean": (sampled.mean(0) - pairs.vectors).square().sum(1),
         "constant": (pairs.vectors - pairs.vectors.mean(0)).square().sum(1),
-        "cosine": (sampled * pairs.vectors).sum(2).mean(0),
+        "cosine": (F.normalize(sampled, dim=2) * pairs.vectors).sum(2).mean(0),
         "spread": spread,
     }
     return figures | {f"top{places}": (rivals < places).float().mean(0) for places in PLACES}

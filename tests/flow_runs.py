@@ -64,9 +64,9 @@ def build(**options: Any) -> StableAudioMuQ:
 
 
 def fit(stage: FlowStage, folder: Path, train_items: int = 128, **options: Any) -> L.Trainer:
-    options = {"max_epochs": 1, "callbacks": [], "enable_checkpointing": False} | options
+    options = {"max_epochs": 1, "callbacks": [], "enable_checkpointing": False, "accelerator": "cpu"} | options
     trainer = L.Trainer(
-        accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False,
+        logger=False, enable_progress_bar=False, enable_model_summary=False,
         default_root_dir=folder, **options,
     )  # fmt: skip
     trainer.fit(stage, datamodule=Items(train_items=train_items))

@@ -171,3 +171,14 @@ def test_an_embedding_is_moved_but_keeps_its_length() -> None:
     assert 0.8 < float(near.mean()) < 0.97
     with pytest.raises(ValueError, match="embedding_noise of 0 or more"):
         build(embedding_noise=-1.0)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="a CUDA graph needs a CUDA GPU")
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_graph_trains_as_written(tmp_path: Path, compiled: bool) -> None:
+    run: dict[str, Any] = {"max_epochs": 4, "limit_val_batches": 0, "accelerator": "gpu", "precision": "bf16-mixed"}
+    written, replayed = build(**OPTIONS), build(**OPTIONS, graphed=True, compile=compiled)
+    for stage in (written, replayed):
+        fit(stage, tmp_path, **run, gradient_clip_val=0.5)
+    assert replayed.graphs is not None
+    torch.testing.assert_close(flat(replayed).cpu(), flat(written).cpu(), rtol=0.05, atol=0.02)
