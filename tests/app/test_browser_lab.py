@@ -183,6 +183,18 @@ def test_the_lab(browser: Any, model: Path, tmp_path: Path) -> None:
         telephone.tab("Lab")
         telephone.drawn(PIECES + 4)
         telephone.fits()
+        telephone.page.locator("#lab-cancel").click()
+        telephone.wait_said("nothing to cancel")
+        top = telephone.page.locator("#notice").evaluate("bar => bar.getBoundingClientRect().top")
+        assert top >= 0, "what is said is seen, however far down the page one is"
+        telephone.page.get_by_role("button", name="Arithmetic").click()
+        telephone.page.locator("#lab-a input").fill("corpus:5")
+        telephone.page.locator("#lab-a input").press("Enter")
+        telephone.page.get_by_role("button", name="How they sound").click()
+        telephone.fill("lab-seconds", "1")
+        telephone.fill("lab-steps", "2")
+        telephone.page.locator("#lab-sum").click()
+        telephone.page.wait_for_function("document.querySelector('#lab-cards .clip')?.getBoundingClientRect().top > 0")
         assert telephone.foreign == []
         assert telephone.errors == []
 

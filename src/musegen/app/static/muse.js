@@ -128,7 +128,15 @@
   const picked = () => [...document.querySelectorAll("[data-pick]:checked")].map((box) => box.dataset.pick);
   window.musePicked = picked;
   const LONG = new Set(["like", "again", "hear"]);
+  // On a telephone the Lab's clips stand above its forms: whoever asked for them there is led to them.
+  const lead = (element) => {
+    const box = element.getBoundingClientRect();
+    if (box.height && box.bottom < 0) element.scrollIntoView({ block: "start" });
+  };
   window.museCards = (element, trigger) => {
+    if (element.closest("#lab-cards")) {
+      new MutationObserver(() => lead(element)).observe(element, { childList: true, subtree: true });
+    }
     const tell = (source, value) => {
       const told = { do: source.dataset.do, id: source.dataset.id || "", value: value || "", picked: picked() };
       trigger(LONG.has(told.do) ? "submit" : "click", told);
