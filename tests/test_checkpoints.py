@@ -4,6 +4,10 @@ import errno
 import json
 import pickle
 import re
+import resource
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +16,7 @@ import torch
 from torch import nn
 
 import tiny
-from musegen import tensor_files
+from musegen import checkpoints, tensor_files
 from musegen.checkpoints import load_model, read_config, save_model
 from musegen.flow.model import FlowModel
 from musegen.models.oobleck import OobleckAutoencoder
@@ -66,9 +70,8 @@ def test_half_precision_on_disk_and_in_memory(tmp_path: Path, model: FlowModel) 
 
 
 def test_loading_takes_no_memory_for_a_first_copy(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*args: Any, **kwargs: Any) -> None:
-        raise AssertionError("a parameter was drawn at random")
-
+    monkeypatch.setattr(checkpoints, "SMALL", 0)
+    load_model(folder, FlowModel)  # torch lists what makes tensors when a device is first chosen for them
     original = torch.randn
 
     def on_meta_only(*args: Any, **kwargs: Any) -> torch.Tensor:
@@ -82,9 +85,45 @@ def test_loading_takes_no_memory_for_a_first_copy(folder: Path, monkeypatch: pyt
     assert torch.equal(torch.random.get_rng_state(), state)
 
 
-def test_text_encoders_survive_being_built_without_memory(tmp_path: Path) -> None:
+@pytest.mark.parametrize("small", [0, checkpoints.SMALL])
+def test_a_model_is_the_same_however_it_is_built(
+    small: int, folder: Path, model: FlowModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoints, "SMALL", small)
+    state = torch.random.get_rng_state()
+    loaded = load_model(folder, FlowModel).state_dict()
+    assert torch.equal(torch.random.get_rng_state(), state)
+    assert all(torch.equal(loaded[name], tensor) for name, tensor in model.state_dict().items())
+
+
+def test_a_config_that_asks_for_more_than_memory_is_refused_by_its_shapes(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "huge")
+    config = json.loads((tmp_path / "huge" / "config.json").read_text())
+    config["model"]["init_args"]["network"]["init_args"] |= {"dim": 1 << 16, "heads": 1 << 10}
+    changed(tmp_path / "huge", model=config["model"])
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ValueError, match="expected shape"):
+        load_model(tmp_path / "huge", FlowModel)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # kB
+
+
+def test_a_small_model_is_built_without_the_compiler(folder: Path) -> None:
+    script = (
+        "import sys; from musegen.checkpoints import load_model; from musegen.flow.model import FlowModel\n"
+        f"load_model({str(folder)!r}, FlowModel)\n"
+        "print(sorted({'torch._dynamo', 'sympy', 'triton', 'transformers'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("small", [0, checkpoints.SMALL])
+def test_text_encoders_survive_being_built_without_memory(
+    small: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from musegen.conditioning.minilm import MiniLM
 
+    monkeypatch.setattr(checkpoints, "SMALL", small)
     save_model(tiny.text2muq(MiniLM(max_tokens=4)), tmp_path, licences=[])
     loaded = load_model(tmp_path, FlowModel).to(torch.float64)
     with torch.no_grad():

@@ -7,12 +7,14 @@ by name; see `musegen.recipes`.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from musegen.config import Configurable
 from musegen.files import whole_folder
@@ -25,6 +27,8 @@ VERSION = 1
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 MAX_JSON = 16 << 20  # bytes
+SMALL = 64 << 20  # numbers of a model that is built with memory
+FACTORIES = (torch.empty, torch.zeros, torch.ones, torch.randn, torch.rand)  # what parameters begin as
 
 Slot = TypeVar("Slot")
 
@@ -81,7 +85,7 @@ def load_model(
     """Load a model folder.
 
     Weights of fewer bits are widened to the model's own type, so that what a model computes does not depend on what it
-    is stored in. The model is built without memory and then given the file's tensors.
+    is stored in. The model is built, a large one without memory, and then given the file's tensors.
 
     Args:
         folder: holds ``config.json`` and ``model.safetensors``.
@@ -96,7 +100,7 @@ def load_model(
     """
     folder = Path(folder)
     recipe = read_config(folder)["model"]
-    model = build_empty(recipe, slot, trust, where=f"{folder / CONFIG}: model")
+    model = build_to_fill(recipe, slot, trust, where=f"{folder / CONFIG}: model")
     if dtype is not None:
         model.to(dtype)
     with open_tensors(folder / WEIGHTS) as file:
@@ -139,9 +143,48 @@ def build_empty(recipe: Mapping[str, Any], slot: type[Slot], trust: Sequence[str
     """Build a module whose tensors have no memory yet: at once, however large it is."""
     with torch.device("meta"):
         model = build(recipe, slot, trust, where)
+    return _checked(model, where)
+
+
+def _checked(model: Any, where: str) -> nn.Module:
     if not isinstance(model, nn.Module):
         raise ValueError(f"{where}: expected a network, got {type(model).__name__}")
     return model
+
+
+def build_to_fill(recipe: Mapping[str, Any], slot: type[Slot], trust: Sequence[str], where: str) -> nn.Module:
+    """Build a module that is given its tensors next: a small one as it is, a large one as `build_empty` does.
+
+    For tensors without memory torch imports its compiler, which takes longer than to draw what a small model begins
+    with. What is drawn leaves torch's generator as it was.
+    """
+    try:
+        with torch.random.fork_rng(devices=[]), _Small():
+            model = build(recipe, slot, trust, where)
+    except _LargeError:
+        return build_empty(recipe, slot, trust, where)
+    return _checked(model, where)
+
+
+class _LargeError(BaseException):
+    """A module has grown beyond what is built with memory; no constructor's business, and so no `Exception`."""
+
+
+class _Small(TorchFunctionMode):
+    """Stops before tensors are made that hold more than `SMALL` numbers altogether."""
+
+    numbers = 0
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func in FACTORIES:
+            size = args or (kwargs.get("size", ()),)
+            self.numbers += math.prod(size if isinstance(size[0], int) else size[0])
+            if self.numbers > SMALL:
+                raise _LargeError
+        return func(*args, **kwargs)
 
 
 def check_tensors(expected: Mapping[str, Tensor], got: Mapping[str, Sequence[int]], where: Path | str) -> None:

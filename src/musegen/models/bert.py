@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 NAMES = {
-    r"^embeddings\.word_embeddings\.": "words.",
-    r"^embeddings\.position_embeddings\.": "positions.",
-    r"^embeddings\.token_type_embeddings\.": "segments.",
+    r"^embeddings\.word_embeddings\.weight$": "words",
+    r"^embeddings\.position_embeddings\.weight$": "positions",
+    r"^embeddings\.token_type_embeddings\.weight$": "segments",
     r"^embeddings\.LayerNorm\.": "norm.",
     r"^encoder\.layer\.(\d+)\.attention\.self\.": r"layers.\1.",
     r"^encoder\.layer\.(\d+)\.attention\.output\.dense\.": r"layers.\1.attended.",
@@ -47,9 +47,10 @@ class Bert(nn.Module):
         self, vocabulary: int, dim: int, depth: int, heads: int, widest: int, longest: int = 512, eps: float = 1e-12
     ) -> None:
         super().__init__()
-        self.words = nn.Embedding(vocabulary, dim)
-        self.positions = nn.Embedding(longest, dim)
-        self.segments = nn.Embedding(2, dim)
+        # no `nn.Embedding`: drawing thirty thousand words that are then replaced takes longer than encoding a caption
+        self.words = nn.Parameter(torch.empty(vocabulary, dim))
+        self.positions = nn.Parameter(torch.empty(longest, dim))
+        self.segments = nn.Parameter(torch.empty(2, dim))
         self.norm = nn.LayerNorm(dim, eps=eps)
         self.layers = nn.ModuleList(BertLayer(dim, heads, widest, eps) for _ in range(depth))
 
@@ -64,7 +65,7 @@ class Bert(nn.Module):
         for key, expected in kinds.items():
             if config.get(key, expected) != expected:
                 raise ValueError(f"Bert: expected {key} {expected}, got {config[key]!r}")
-        with torch.device("meta"):
+        with torch.random.fork_rng(devices=[]):
             model = Bert(
                 config["vocab_size"],
                 config["hidden_size"],
@@ -93,8 +94,8 @@ class Bert(nn.Module):
             ``[batch, tokens, dim]``.
         """
         places = torch.arange(ids.shape[1], device=ids.device)
-        x = self.words(ids) + self.segments(torch.zeros_like(ids))
-        x = self.norm(x + self.positions(places))
+        x = F.embedding(ids, self.words) + F.embedding(torch.zeros_like(ids), self.segments)
+        x = self.norm(x + F.embedding(places, self.positions))
         seen = None if mask is None else mask[:, None, None, :].expand(-1, 1, ids.shape[1], -1)
         for layer in self.layers:
             x = layer(x, seen)
