@@ -15,17 +15,25 @@ from musegen.stages.schedules import WarmUpCosine
 
 
 class Clock:
-    """Goes on by a second at every look; a step takes as many as there are looks in it."""
+    """Goes on by so many seconds with each step, and by twice as many from one step on."""
 
-    def __init__(self, step: float) -> None:
-        self.step, self.trainer = step, None
+    def __init__(self, step: float, slower_from: int) -> None:
+        self.step, self.slower_from, self.trainer = step, slower_from, None
 
     def __call__(self) -> float:
-        return 100.0 if self.trainer is None else 100.0 + self.step * self.trainer.global_step
+        done = 0 if self.trainer is None else self.trainer.global_step
+        return 100.0 + self.step * (done + max(0, done - self.slower_from))
 
 
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, callback: FitMinutes, seconds: float, **options: Any) -> Any:
-    clock = Clock(seconds)
+def run(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    callback: FitMinutes,
+    seconds: float,
+    slower_from: int = 1000,
+    **options: Any,
+) -> Any:
+    clock = Clock(seconds, slower_from)
     monkeypatch.setattr(fit_minutes, "perf_counter", clock)
     begin = callback.on_train_start
 
@@ -50,6 +58,13 @@ def test_it_ends_in_time_with_a_fallen_rate(tmp_path: Path, monkeypatch: pytest.
     again = FitMinutes(50.0, after=3, over=4)
     again.load_state_dict(torch.load(tmp_path / "end.ckpt", weights_only=True)["callbacks"]["FitMinutes"])
     assert run(tmp_path, monkeypatch, again, 2.0, max_steps=100_000).global_step == 28
+
+
+def test_it_sees_that_a_step_takes_longer_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    callback = FitMinutes(1.0, after=3, over=4)
+    assert (
+        run(tmp_path, monkeypatch, callback, 2.0, slower_from=10, max_steps=100_000).global_step == callback.steps == 19
+    )
 
 
 def test_it_may_end_later_than_the_steps_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ SPARE = 0.06
 class FitMinutes(L.Callback):
     """See how long a step takes, and end the run, and its schedule, with the step that there is time for.
 
+    It looks twice: soon after the beginning, and half-way, because others may have come to the machine, or left it.
     Where a machine is there for so many minutes, a number of steps that is too large wastes the best of a run, the fall
     of its learning rate. The number that was chosen is part of the checkpoint: a run that goes on keeps it.
 
@@ -33,6 +34,7 @@ class FitMinutes(L.Callback):
             )
         self.minutes, self.after, self.over = minutes, after, over
         self.steps: int | None = None
+        self.settled = False
         self._began, self._first = 0.0, 0
         self._looked: tuple[int, float] | None = None
 
@@ -45,8 +47,8 @@ class FitMinutes(L.Callback):
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Look at the clock twice, and choose."""
-        if self.steps is not None:
+        """Look at the clock, and choose."""
+        if self.settled or (self.steps is not None and 2 * trainer.global_step < self.steps):
             return
         done = trainer.global_step - self._first
         if self._looked is None:
@@ -57,7 +59,8 @@ class FitMinutes(L.Callback):
             step = (now - self._looked[1]) / (done - self._looked[0])
             left = self.minutes * 60 * (1 - SPARE) - (now - self._began)
             steps = torch.tensor(trainer.global_step + max(1, int(left / step)))
-            self.steps = int(trainer.strategy.broadcast(steps))
+            self._looked = None
+            self.settled, self.steps = self.steps is not None, int(trainer.strategy.broadcast(steps))
             rank_zero_info(f"{1000 * step:.1f} ms a step: {self.steps} steps in {self.minutes:g} minutes")
             self._set(trainer, self.steps)
 
@@ -73,9 +76,9 @@ class FitMinutes(L.Callback):
                 config.scheduler.steps = steps  # type: ignore[attr-defined]
 
     def state_dict(self) -> dict[str, Any]:
-        """The number of steps."""
-        return {"steps": self.steps}
+        """The number of steps, and whether it may still change."""
+        return {"steps": self.steps, "settled": self.settled}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Keep it."""
-        self.steps = state_dict["steps"]
+        self.steps, self.settled = state_dict["steps"], True
