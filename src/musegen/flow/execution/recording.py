@@ -44,7 +44,8 @@ class Recording:
                     function(*self.buffers)
             torch.cuda.current_stream(device).wait_stream(side)
             self.graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self.graph, pool=pool):
+            # of this thread alone: another one may be decoding meanwhile
+            with torch.cuda.graph(self.graph, pool=pool, capture_error_mode="thread_local"):
                 self.output = function(*self.buffers)
 
     def write(self, place: int, value: Any) -> None:
