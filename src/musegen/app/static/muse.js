@@ -182,7 +182,10 @@
         const script = document.createElement("script");
         script.src = "muse/plotly.js";
         script.onload = () => done(window.Plotly);
-        script.onerror = () => failed(new Error("the map's library could not be loaded"));
+        script.onerror = () => {
+          plotly = null; // the next map asks again
+          failed(new Error("its library did not come from the server"));
+        };
         document.head.append(script);
       });
     return plotly;
@@ -206,22 +209,29 @@
     if (next.trace.type === "scatter") library.Fx.hover(stage, [next]);
     const text = document.createElement("template");
     text.innerHTML = next.trace.text[next.pointNumber].replaceAll("<br>", " · ");
+    sayBelow(element, text.content.textContent);
+  };
+  const sayBelow = (element, words) => {
     let said = element.querySelector(".pointed");
     if (!said) {
       said = document.createElement("p");
       said.className = "pointed hint";
       said.setAttribute("aria-live", "polite");
-      stage.after(said);
+      element.querySelector(".map").after(said);
     }
-    said.textContent = text.content.textContent;
+    said.textContent = words;
   };
 
   const draw = async (element, text, trigger) => {
-    if (!text) return;
-    const figure = JSON.parse(text);
-    const library = await fetchPlotly();
     const stage = element.querySelector(".map");
     if (!stage) return;
+    if (!text) {
+      if (stage.dataset.drawn) (await fetchPlotly()).purge(stage); // the last point is gone
+      delete stage.dataset.drawn;
+      return;
+    }
+    const figure = JSON.parse(text);
+    const library = await fetchPlotly();
     const layout = figure.layout;
     layout.font = { family: "system-ui, sans-serif", color: colour("--muse-ink"), size: 13 };
     const flat = stage.clientWidth < 560;
@@ -249,7 +259,11 @@
     stage.dataset.drawn = String(figure.data.reduce((sum, trace) => sum + (trace.x || []).length, 0));
   };
   window.museMap = (element, props, trigger, watch) => {
-    const again = () => draw(element, props.value, trigger).catch((error) => console.error(error));
+    const failed = (error) => {
+      console.error(error);
+      sayBelow(element, `The map could not be drawn: ${error.message}.`);
+    };
+    const again = () => draw(element, props.value, trigger).catch(failed);
     watch("value", again);
     again();
     new MutationObserver(again).observe(document.body, { attributes: true, attributeFilter: ["class"] });
