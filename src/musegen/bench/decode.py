@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+ON_GPU = ["plain", "snakes graph", "plain compiled", "fast compiled", "kernels compiled"]
+
 
 def decode(
-    ways: list[str] = ["plain", "compiled", "fast compiled", "kernels compiled"],  # noqa: B006
+    ways: list[str] = [],  # noqa: B006
     precisions: list[str] = [],  # noqa: B006
     chunks: list[int] = [],  # noqa: B006
     frames: int | None = None,
@@ -20,8 +22,10 @@ def decode(
     """Measure the decoder, with random weights.
 
     Args:
-        ways: "plain" is the module itself, "fast" its copy with folded weights, "kernels" that with our own kernels;
-            "graph" records any of them, "compiled" compiles and records.
+        ways: "plain" is the module itself, "fast" its copy with folded weights, "snakes" that with one kernel an
+            activation, "kernels" with one a narrow residual unit, too; "graph" records any of them, "compiled" compiles
+            and records. By default "plain", "snakes graph" (what musegen generate takes by itself), "plain compiled",
+            "fast compiled" and "kernels compiled" on a GPU, "plain" and "fast" on a CPU.
         precisions: float32, bfloat16, float16; by default float16 on a GPU, float32 on a CPU.
         chunks: frames decoded at a time; by default 128 256 1024 on a GPU, 32 on a CPU.
         frames: of the latents; by default 1024 (47 s) on a GPU, 32 on a CPU.
@@ -69,7 +73,7 @@ def decode(
         row.took(timing, report.ceilings, operations)
 
     for precision in precisions or (["float32", "float16"] if gpu else ["float32"]):
-        for way in ways:
+        for way in ways or (ON_GPU if gpu else ["plain", "fast"]):
             for chunk in chunks or ([128, 256, 1024] if gpu else [32]):
                 row = Row(f"us, {way}", 1, "1", precision, note=f"chunks of {chunk} frames")
                 report.row(row, lambda row, way=way, chunk=chunk: measure(row, way, chunk))

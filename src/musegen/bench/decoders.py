@@ -24,16 +24,17 @@ def make_decoder(vae: OobleckAutoencoder, way: str, dtype: torch.dtype, chunk: i
 
     Args:
         vae: folded; it stays as it is.
-        way: words: ``plain``, ``fast`` or ``kernels``, then perhaps ``compiled`` or ``graph``.
+        way: words: ``plain``, ``fast``, ``snakes`` or ``kernels``, then perhaps ``compiled`` or ``graph``.
         dtype: to compute in.
         chunk: frames at a time.
     """
     layout, *rest = way.split()
-    known = {"plain", "fast", "kernels", "compiled", "graph"}
+    known = {"plain", "fast", "snakes", "kernels", "compiled", "graph"}
     if not {layout, *rest} <= known:
         raise ValueError(f"ways: expected words of {', '.join(sorted(known))}, got {way!r}")
     if layout != "plain":
-        decoder: Decode = FastDecoder(vae, dtype, kernels=layout == "kernels")
+        one_pass = layout in ("snakes", "kernels") and "compiled" not in rest
+        decoder: Decode = FastDecoder(vae, dtype, layout == "kernels", one_pass)
     else:
         decoder = copy.deepcopy(vae).fold_weight_norm().to(dtype).decode
     if "compiled" in way:
