@@ -180,9 +180,10 @@ class FlowStage(ResumableStage, ABC):
         """The same from a graph; what does not learn, as a text encoder, runs before it."""
         kept = {name: batch[name] for name in (self.data_key, "seed", "mask") if name in batch}
         told = {**self.model.conditioning.tensors(batch), **kept}
+        names = tuple(told)  # the recording holds on to what it closes over
 
         def losses(*parts: Tensor) -> Tensor:
-            return self._step(dict(zip(told, parts, strict=True))).unsqueeze(0)
+            return self._step(dict(zip(names, parts, strict=True))).unsqueeze(0)
 
         kind = " ".join(f"{name} {list(part.shape)}" for name, part in told.items())
         return graphs(kind, losses, *told.values())[0]
