@@ -22,6 +22,7 @@
 #
 #   OUT=out/default  SONGS=1000  SEED=0  SECONDS_EACH=26  HELD_OUT=200  PROCESSES=16  DEVICE=auto
 #   WORKERS (that read, of each training)   CACHERS=1 (folders that are cached at a time)
+#   REPEAT=16 (how often an epoch has each song, with other crops and words; of the joint embedder 4)
 #   STEPS_VAE, STEPS_JOINT, …: of a run and its learning rate; or MINUTES (8.5): as many as there is time for
 #   FLAGS, FLAGS_VAE, FLAGS_JOINT, …: more flags of `musegen fit`          CONTINUE=1: go on with a run that was stopped
 set -euo pipefail
@@ -68,7 +69,12 @@ fit() { # NAME SHARDS FROM: train a link of NAME's chain on audio or shards; its
   local train
   train=$(folders "$kind" train)
   if [[ $name == vae* ]] && [ -d "$out/recordings/shards/train" ]; then train="${train%]},$out/recordings/shards/train]"; fi
+  # workers begin anew with each epoch: it has every song several times, though of the joint embedder's, which tells the
+  # songs of a batch apart, not too often
+  local repeat=${REPEAT:-16}
+  if [ "$name" = joint ]; then repeat=${REPEAT:-4}; fi
   local flags=(--data.init_args.train "$train" --data.init_args.val "[$out/$kind/val]")
+  flags+=(--data.init_args.weights "$(sed "s/[^],[]\+/$repeat/g" <<< "$train")")
   if [ -n "${CONTINUE:-}" ] && [ -n "$before" ]; then
     number=$((number - 1))
     flags+=(--ckpt_path "$before" --data.init_args.seed "$number")
