@@ -37,16 +37,20 @@ class Recording:
             if device.type != "cuda":
                 self.output = function(*self.buffers)
                 return
-            side = torch.cuda.Stream(device)
-            side.wait_stream(torch.cuda.current_stream(device))
-            with torch.cuda.stream(side):
-                for _ in range(warm_up):
-                    function(*self.buffers)
-            torch.cuda.current_stream(device).wait_stream(side)
-            self.graph = torch.cuda.CUDAGraph()
-            # of this thread alone: another one may be decoding meanwhile
-            with torch.cuda.graph(self.graph, pool=pool, capture_error_mode="thread_local"):
-                self.output = function(*self.buffers)
+            with torch.cuda.device(device):  # captures happen on the current one
+                self._capture(device, pool, warm_up)
+
+    def _capture(self, device: torch.device, pool: Any, warm_up: int) -> None:
+        side = torch.cuda.Stream(device)
+        side.wait_stream(torch.cuda.current_stream(device))
+        with torch.cuda.stream(side):
+            for _ in range(warm_up):
+                self.function(*self.buffers)
+        torch.cuda.current_stream(device).wait_stream(side)
+        self.graph = torch.cuda.CUDAGraph()
+        # of this thread alone: another one may be decoding meanwhile
+        with torch.cuda.graph(self.graph, pool=pool, capture_error_mode="thread_local"):
+            self.output = self.function(*self.buffers)
 
     def write(self, place: int, value: Any) -> None:
         """Copy an argument, or a tuple of tensors, to its place."""
