@@ -114,7 +114,10 @@ def test_equal_captions_are_no_negatives(tmp_path):
     vectors = torch.eye(32)[:2]
     said = torch.tensor([7, 7])
     assert model._contrast(vectors, vectors, said).item() == pytest.approx(0.0, abs=1e-6)
-    swapped = model._contrast(vectors, vectors.flip(0), torch.tensor([7, 8])).item()
+    of_one_piece = torch.tensor([[7, 3], [8, 3]])
+    assert model._contrast(vectors, vectors, of_one_piece).item() == pytest.approx(0.0, abs=1e-6)
+    assert model._contrast(vectors, vectors.flip(0), of_one_piece).item() == pytest.approx(0.0, abs=1e-6)
+    swapped = model._contrast(vectors, vectors.flip(0), torch.tensor([[7, 3], [8, 4]])).item()
     assert swapped == pytest.approx(1 / 0.07, rel=1e-3)
 
 

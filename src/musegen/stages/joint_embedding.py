@@ -110,7 +110,8 @@ class JointEmbedding(ResumableStage):
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         """Contrast, and the facts read off both sides."""
         vectors = self._vectors(batch)
-        contrast = self._contrast(*vectors, self._same(batch["caption"]))
+        marks = [self._same(batch[name]) for name in ("caption", "key") if name in batch]
+        contrast = self._contrast(*vectors, torch.stack(marks, 1))
         targets = self.facts.targets(batch["facts"], self.device)
         heard, told = (self.facts.losses(self.facts(side), targets) for side in vectors)
         heard, told = torch.stack([*heard.values()]).sum(), torch.stack([*told.values()]).sum()
@@ -130,12 +131,14 @@ class JointEmbedding(ResumableStage):
         states, mask = self.text.encode_together(batch["caption"])
         return self.model.embed_audio(mono[:, : self.model.window]), self.model.embed_text(states, mask)
 
-    def _same(self, captions: Sequence[str]) -> Tensor:
-        """A number for each caption, equal where the words are."""
-        return torch.tensor([zlib.crc32(caption.encode()) for caption in captions], device=self.device)
+    def _same(self, texts: Sequence[str]) -> Tensor:
+        """A number for each text, equal where the words are."""
+        return torch.tensor([zlib.crc32(text.encode()) for text in texts], device=self.device)
 
     def _contrast(self, audio: Tensor, text: Tensor, said: Tensor) -> Tensor:
-        """Symmetric InfoNCE against the global batch; pieces with the very same caption are no negatives.
+        """Symmetric InfoNCE against the global batch; what has a mark of ``said`` in common is no negative.
+
+        So neither are pieces with the very same caption, nor two parts of one piece.
 
         "Representation Learning with Contrastive Predictive Coding", 2018, https://arxiv.org/abs/1807.03748.
         """
@@ -143,7 +146,7 @@ class JointEmbedding(ResumableStage):
         every_said = self._gathered(said)
         first = self.global_rank * len(audio) if len(every_audio) > len(audio) else 0
         own = torch.arange(len(audio), device=audio.device) + first
-        twin = said[:, None] == every_said
+        twin = (said.view(len(said), 1, -1) == every_said.view(1, len(every_said), -1)).any(2)
         twin[torch.arange(len(audio)), own] = False
         losses = []
         with torch.autocast(audio.device.type, enabled=False):
