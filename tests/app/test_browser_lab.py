@@ -139,14 +139,13 @@ def test_the_lab(browser: Any, model: Path, tmp_path: Path) -> None:
         window.fill("lab-steps", "2")
         page.locator("#lab-solid input").check()
         window.drawn(PIECES + SAMPLES + 1, "scatter3d")
-        window.click_point("corpus:5")
-        heard(window)
         window.click_point("cloud:0:2")
-        page.locator("#lab-cards [data-do=hear]").click()
-        window.drawn(PIECES + SAMPLES + 2, "scatter3d")
-        assert page.locator("#lab-cards h3").inner_text() == "sample 3 of “a calm waltz”"
+        page.locator("#lab-cards [data-do=hear]").wait_for()
         page.locator("#lab-solid input").uncheck()
+        window.drawn(PIECES + SAMPLES + 1)
+        page.locator("#lab-cards [data-do=hear]").click()
         window.drawn(PIECES + SAMPLES + 2)
+        assert page.locator("#lab-cards h3").inner_text() == "sample 3 of “a calm waltz”"
 
         # between two prompts
         for name, words in (("first", "a calm waltz"), ("second", "a fast samba")):
@@ -179,6 +178,7 @@ def test_the_lab(browser: Any, model: Path, tmp_path: Path) -> None:
         window.fits()
         assert window.foreign == []
         assert window.errors == []
+        window.context.close()
         telephone = Window(browser, address, width=400, dark=True)
         telephone.tab("Lab")
         telephone.drawn(PIECES + 4)
