@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -78,3 +79,17 @@ def test_a_part_of_itself_is_refused(tmp_path: Path) -> None:
 def test_a_missing_config_gets_one_line() -> None:
     with pytest.raises(ValueError, match="does not exist"):
         expand_parts(["fit", "-c", "nowhere.yaml"])
+
+
+@pytest.mark.parametrize(
+    ("own", "expected"), [({}, cli.SPIN), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "active"}, None)]
+)
+def test_threads_soon_sleep_unless_told_otherwise(
+    own: dict[str, str], expected: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in own.items():
+        monkeypatch.setenv(name, value)
+    cli.main(["--version"])
+    assert os.environ.pop("GOMP_SPINCOUNT", None) == expected
