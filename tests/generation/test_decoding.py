@@ -71,6 +71,8 @@ def test_a_chunk_on_a_gpu_is_what_the_budget_holds() -> None:
     with torch.device("meta"):
         full = OobleckAutoencoder()
     assert chunk_for(full, GPU, torch.float16, "snakes") == 256
+    assert chunk_for(full, GPU, torch.float16, "snakes", memory=80e9) == 256
+    assert chunk_for(full, GPU, torch.float16, "snakes", memory=4e9) == 128
     assert chunk_for(full, GPU, torch.float32, "snakes") == 128
     assert chunk_for(full, GPU, torch.float16, "fast") == 128
     assert chunk_for(tiny.vae(), GPU, torch.float16, "snakes") == 1024

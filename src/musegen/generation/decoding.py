@@ -106,16 +106,27 @@ def choose_decoder(
     half = gpu and dtype != torch.float32 and layout != "plain"
     precise = torch.float16 if half else torch.float32
     name = str(precise).removeprefix("torch.")
-    return DecoderChoice(layout, run, name, chunk or chunk_for(vae, device, precise, layout))
+    memory = torch.cuda.get_device_properties(device).total_memory if gpu else float("inf")
+    return DecoderChoice(layout, run, name, chunk or chunk_for(vae, device, precise, layout, memory))
 
 
-def chunk_for(vae: OobleckAutoencoder, device: torch.device, dtype: torch.dtype, layout: str) -> int:
-    """Frames to decode at a time: the largest power of two whose activations `BUDGET` holds, 128 on a CPU."""
+def chunk_for(
+    vae: OobleckAutoencoder, device: torch.device, dtype: torch.dtype, layout: str, memory: float = float("inf")
+) -> int:
+    """Frames to decode at a time: 128 on a CPU; on a GPU the largest power of two whose activations `BUDGET` holds.
+
+    Args:
+        vae: the codec.
+        device: where it decodes.
+        dtype: what it computes in.
+        layout: see `DecoderChoice`.
+        memory: bytes of the whole device, an eighth of which is taken at most.
+    """
     if device.type != "cuda":
         return CHUNK_FRAMES
     widest = vae.downsampling * int(vae.config["init_args"]["channels"]) * torch.finfo(dtype).bits // 8
     chunk = LONGEST_CHUNK
-    while chunk > 32 and (chunk + 2 * vae.decoder_context) * widest * LIVE[layout] > BUDGET:
+    while chunk > 32 and (chunk + 2 * vae.decoder_context) * widest * LIVE[layout] > min(BUDGET, memory / 8):
         chunk //= 2
     return chunk
 
