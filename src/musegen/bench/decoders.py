@@ -12,6 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from musegen.bench.networks import codec
 from musegen.flow.execution.recording import Recording
+from musegen.generation.decoding import LAYOUTS
 from musegen.models.fast_decoder import FastDecoder
 from musegen.models.oobleck import OobleckAutoencoder
 from musegen.nn.chunks import windows
@@ -29,9 +30,8 @@ def make_decoder(vae: OobleckAutoencoder, way: str, dtype: torch.dtype, chunk: i
         chunk: frames at a time.
     """
     layout, *rest = way.split()
-    known = {"plain", "fast", "snakes", "kernels", "compiled", "graph"}
-    if not {layout, *rest} <= known:
-        raise ValueError(f"ways: expected words of {', '.join(sorted(known))}, got {way!r}")
+    if layout not in LAYOUTS or not set(rest) <= {"compiled", "graph"}:
+        raise ValueError(f"ways: expected one of {', '.join(LAYOUTS)}, perhaps with compiled or graph, got {way!r}")
     if layout != "plain":
         one_pass = layout in ("snakes", "kernels") and "compiled" not in rest
         decoder: Decode = FastDecoder(vae, dtype, layout == "kernels", one_pass)
