@@ -32,7 +32,7 @@ from musegen.models.reconstruction_loss import (
     waveform_distance,
 )
 from musegen.stages.export import KEY, export_entry, licences_of
-from musegen.stages.graphed import GraphedLosses
+from musegen.stages.graphed import GraphedLosses, obstacle_to_graphs
 from musegen.stages.resumable import ResumableStage
 
 ALONE = ("train/stft", "train/waveform", "train/energy", "train/kl")
@@ -166,17 +166,11 @@ class OobleckVAE(ResumableStage):
         self.graphs = None
         if not self.graphed:
             return
-        obstacle = self._obstacle()
+        obstacle = obstacle_to_graphs(self)
         if obstacle:
             rank_zero_info(f"graphed: steps run as written, {obstacle}")
         else:
             self.graphs = GraphedLosses(list(self.parameters()))
-
-    def _obstacle(self) -> str:
-        """What forbids to graph steps; empty if nothing."""
-        if self.device.type != "cuda":
-            return f"there are no CUDA graphs on {self.device.type}"
-        return "" if self.trainer.world_size == 1 else "DDP has to see the backward pass"
 
     @property
     def late_share(self) -> float:
