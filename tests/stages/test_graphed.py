@@ -15,7 +15,7 @@ from vae_runs import flat, items, stage, trainer
 def trained(folder, graphed: bool, monkeypatch, **options) -> OobleckVAE:
     """Two epochs of three batches, the last of them of one item; a discriminator from the third step."""
     if graphed:
-        monkeypatch.setattr(OobleckVAE, "_obstacle", lambda self: "")
+        monkeypatch.setattr("musegen.stages.oobleck_vae.obstacle_to_graphs", lambda module: "")
     model = stage(adversarial_from_step=2, adversarial_ramp_steps=2, graphed=graphed)
     loader = DataLoader(items(5), batch_size=2)  # type: ignore[arg-type]
     trainer(folder, max_epochs=2, gradient_clip_val=0.5, **options).fit(model, loader)

@@ -33,7 +33,7 @@ from vae_runs import flat
 @pytest.fixture
 def anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """Record steps on the CPU too, where a recording computes them again."""
-    monkeypatch.setattr(FlowStage, "_obstacle", lambda self: "")
+    monkeypatch.setattr("musegen.stages.flow_stage.obstacle_to_graphs", lambda module: "")
 
 
 OPTIONS: dict[str, Any] = {"condition_dropout": 0.3, "embedding_noise": 0.3, "cut_to": [FRAMES, FRAMES // 2]}

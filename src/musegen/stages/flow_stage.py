@@ -151,15 +151,11 @@ class FlowStage(ResumableStage, ABC):
         self.graphs = None
         if not self.graphed:
             return
-        obstacle = self._obstacle()
+        obstacle = obstacle_to_graphs(self)
         if obstacle:
             rank_zero_info(f"graphed: steps run as written, {obstacle}")
         else:
             self.graphs = GraphedLosses(list(self.model.parameters()))
-
-    def _obstacle(self) -> str:
-        """What forbids to graph steps; empty if nothing."""
-        return obstacle_to_graphs(self)
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         """Mean squared error of the prediction, in standardised units."""
