@@ -124,7 +124,7 @@ def test_folding_changes_neither_the_network_nor_its_export():
 
 
 def test_the_layout_in_memory_changes_nothing_and_lasts():
-    autoencoder = random_autoencoder().double()
+    autoencoder = random_autoencoder(**SMALL).double()
     audio = torch.rand(2, 2, 8 * autoencoder.downsampling, dtype=torch.double) - 0.5
 
     def computed() -> list[torch.Tensor]:

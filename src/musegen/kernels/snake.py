@@ -58,7 +58,7 @@ def _backward(
     slope = 2.0 * gain[:, None] * sine * cosine * above  # of the phase
     tl.store(of_x + at, (above + slope * frequency[:, None]).to(of_x.dtype.element_ty), there)
     of_alpha = tl.sum(slope * value, 1) * frequency
-    of_beta = -tl.sum(sine * sine * above, 1) * scale * gain * gain
+    of_beta = tl.sum(-above * sine * sine, 1) * scale * gain * gain
     part = (tl.program_id(2) * tl.num_programs(0) + tl.program_id(0)).to(tl.int64) * 2 * channels + channel
     tl.store(of_scales + part, of_alpha, known)
     tl.store(of_scales + part + channels, of_beta, known)
