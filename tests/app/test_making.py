@@ -111,6 +111,9 @@ def test_from_a_sound_and_from_a_mix(workshop: Workshop) -> None:
     (alone,) = making.of_sound(workshop, upload(), "", 0.5, [1], STYLE, Job())
     torch.testing.assert_close(workshop.embedding(alone.id), heard)
     assert alone.title == "like my tune"
+    (unsaid,) = making.of_sound(workshop, upload(), "a slow waltz", 1.0, [1], STYLE, Job())
+    assert (unsaid.title, unsaid.prompt) == ("like my tune", ""), "words that said nothing are not told of"
+    assert unsaid.audio_sha256 == alone.audio_sha256
     (mixed,) = making.of_sound(workshop, upload(), "a slow waltz", 0.5, [1], STYLE, Job())
     said = workshop.pipeline.embed("a slow waltz", 1, stage1_steps=2)[0]
     point = workshop.embedding(mixed.id)

@@ -86,8 +86,8 @@ def of_sound(
     if not workshop.ears.fits:
         raise ValueError("this model does not say which embedder it was trained on; start the app with --embedder")
     heard = workshop.ears.listen(upload.audio, upload.rate)
-    prompt = prompt.strip()
-    if not prompt or mix >= 1:
+    prompt = prompt.strip() if mix < 1 else ""  # words that say nothing here are not told of
+    if not prompt:
         embeddings, detail = heard.expand(len(seeds), -1), f"from the sound of “{upload.name}”"
     else:
         style.stage2(workshop)
