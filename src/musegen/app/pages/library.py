@@ -18,15 +18,15 @@ def lay_out(page: Page) -> None:
     with gr.Row(equal_height=True):
         page.add(
             "library.words",
-            gr.Textbox(label="Find", placeholder="words in names, prompts and tags", scale=3),
+            gr.Textbox(label="Find", placeholder="words in names, prompts and tags", scale=3, min_width=240),
         )
-        page.add("library.tag", gr.Dropdown([EVERY_TAG], value=EVERY_TAG, label="Tag", scale=1, min_width=130))
-        page.add("library.order", gr.Dropdown(list(ORDERS), value="newest", label="Order", scale=1, min_width=130))
+        page.add("library.tag", gr.Dropdown([EVERY_TAG], value=EVERY_TAG, label="Tag", scale=1, min_width=150))
+        page.add("library.order", gr.Dropdown(list(ORDERS), value="newest", label="Order", scale=1, min_width=150))
         page.add("library.shelf", gr.Radio(list(SHELVES), value="Kept", label="Show", scale=2, min_width=200))
     with gr.Row(equal_height=True):
         page.add("library.rating", gr.Slider(0, 5, 0, step=1, label="Stars, at least", min_width=150, buttons=[]))
         page.add("library.favourite", gr.Checkbox(label="Favourites only", min_width=130))
-        page.add("library.pack", gr.Button("Export selected", min_width=130))
+        page.add("library.pack", gr.Button("Export selected", size="md", min_width=130))
     with gr.Accordion("Find by sound, or take in your own music", open=False, elem_id="library-more"), gr.Row():
         with gr.Column(min_width=240):
             label = "Sounds like these words (press Enter)"

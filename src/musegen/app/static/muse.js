@@ -133,7 +133,30 @@
     const box = element.getBoundingClientRect();
     if (box.height && box.bottom < 0) element.scrollIntoView({ block: "start" });
   };
+  // Cards are drawn anew after every change, one into the place of another: what was opened or selected goes by clip.
+  const keepState = (element) => {
+    const open = new Set();
+    const chosen = new Set();
+    const note = (set, id, wanted) => (wanted ? set.add(id) : set.delete(id));
+    element.addEventListener("click", (event) => {
+      const summary = event.target.closest(".clip summary");
+      if (summary) note(open, clipOf(summary).dataset.clip, !summary.parentElement.open); // it opens after the click
+    });
+    element.addEventListener("change", (event) => {
+      const box = event.target.closest("[data-pick]");
+      if (box) note(chosen, box.dataset.pick, box.checked);
+    });
+    const restore = () => {
+      for (const more of element.querySelectorAll(".clip details")) {
+        const wanted = open.has(clipOf(more).dataset.clip);
+        if (more.open !== wanted) more.open = wanted;
+      }
+      for (const box of element.querySelectorAll("[data-pick]")) box.checked = chosen.has(box.dataset.pick);
+    };
+    new MutationObserver(restore).observe(element, { childList: true, subtree: true, attributeFilter: ["data-clip"] });
+  };
   window.museCards = (element, trigger) => {
+    keepState(element);
     if (element.closest("#lab-cards")) {
       new MutationObserver(() => lead(element)).observe(element, { childList: true, subtree: true });
     }
