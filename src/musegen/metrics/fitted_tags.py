@@ -1,0 +1,59 @@
+"""Judging clips by linear maps over frozen musicnn, fitted on rendered songs of known facts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from musegen.metrics.base import Judge, MusicSet
+from musegen.metrics.embedders.musicnn import MusicnnEmbedder
+from musegen.metrics.hearing.base import Feature
+from musegen.metrics.tag_maps import read_maps
+
+SHIPPED = Path(__file__).with_name("fitted_tags.safetensors")
+
+
+class FittedTags(Judge):
+    """What the fitted judges of instruments and of genres share: how much of each name is heard in each clip.
+
+    A name's score is its logit, in standard deviations from its mean over the real music. The networks are frozen and
+    were trained on recordings; only the maps from their numbers (200 of either network, the mean over windows of three
+    seconds) to the names of ``caption_tags.json`` were fitted, by ``scripts/fit_judges.py``, on rendered songs of the
+    training split. So nothing that generates was asked. Of recordings these judges know little.
+
+    Args:
+        weights: the fitted maps; None for those that ship with musegen.
+    """
+
+    kind: str
+    """Of `musegen.metrics.tag_maps.KINDS`."""
+
+    def __init__(self, weights: str | None = None) -> None:
+        super().__init__()
+        self.weights = weights
+        self.taggers = [MusicnnEmbedder("MSD"), MusicnnEmbedder("MTT")]
+        self.fitted = read_maps(SHIPPED if weights is None else Path(weights))[self.kind]
+        worth = (self.fitted.area(split) for split in ("val", "unseen"))
+        self.worth = "AUC {:.2f} on held-out songs, {:.2f} on styles never seen".format(*worth)
+
+    def features(self) -> list[Feature]:
+        """Both networks."""
+        return list(self.taggers)
+
+    def heard_names(self, clips: MusicSet, real: MusicSet) -> np.ndarray:
+        """How much of each name is heard in each clip, ``[clips, names]``, in standard deviations of real music."""
+        levels, scale = (self.fitted.map.logits(described(some, self.taggers)) for some in (clips, real))
+        return (levels - scale.mean(0)) / np.maximum(scale.std(0), 1e-6)
+
+    def asked_names(self, wanted: Sequence[frozenset[str]]) -> np.ndarray:
+        """Which names each clip should have, ``[clips, names]`` of booleans."""
+        known = self.fitted.names
+        return np.array([[name in names for name in known] for names in wanted], bool).reshape(-1, len(known))
+
+
+def described(clips: MusicSet, taggers: Sequence[MusicnnEmbedder]) -> np.ndarray:
+    """What the maps read, ``[clips, 400]``: the mean over windows of each network's last layer but one."""
+    means = [np.stack([np.asarray(heard["windows"]).mean(0) for heard in clips.of(one)]) for one in taggers]
+    return np.concatenate(means, 1).astype(np.float64)
