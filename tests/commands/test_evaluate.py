@@ -14,6 +14,7 @@ from musegen.checkpoints import save_model
 from musegen.cli import main
 from musegen.data.sample import Sample
 from musegen.data.shard_writer import ShardWriter
+from musegen.metrics.music import decode, read_music
 from music_made import RATE, chords, write_clip, write_songs
 from refusal import refusal
 from tiny import vae
@@ -111,3 +112,19 @@ def test_a_codec_is_judged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert said["figures"][0]["ours"]["count"] == 1
     assert said["figures"][0]["ours"]["value"] < 5, "random weights give nothing back"
     assert "1 clips" in capsys.readouterr().out
+
+
+def test_what_a_codec_gave_back_is_kept_with_its_captions(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    music = write_songs(tmp_path / "music", TEMPI[:2], KEYS[:2])
+    save_model(vae(), tmp_path / "vae", licences=[])
+    main(["evaluate", "--codec", str(tmp_path / "vae"), "--audio", str(music), "--seconds", "4",
+          "--keep", str(tmp_path / "kept"), "--out", str(tmp_path)])  # fmt: skip
+    there, kept = read_music(music), read_music(tmp_path / "kept")
+    assert [piece.caption for piece in kept] == [piece.caption for piece in there]
+    assert [piece.wanted.tempo for piece in kept] == list(TEMPI[:2])
+    assert decode(kept[0].content(), "kept").seconds == pytest.approx(4.0)
+    assert "--keep: expected together with --codec" in refusal(tmp_path, capsys, monkeypatch)(
+        "evaluate", music, "--keep", "elsewhere"
+    )

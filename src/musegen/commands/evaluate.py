@@ -28,6 +28,7 @@ def evaluate(
     out: Path = Path("evaluation"),
     codec: str | None = None,
     audio: Path | None = None,
+    keep: Path | None = None,
     device: str = "auto",
     workers: int | None = None,
     cache: str | None = "auto",
@@ -51,6 +52,7 @@ def evaluate(
         out: folder for evaluation.json, evaluation.md and the plots.
         codec: instead, judge a codec: the folder of an Oobleck VAE, or of a pipeline. Needs --audio.
         audio: the music that the codec is to give back.
+        keep: folder for what it gave back, to be judged like clips.
         device: auto, cpu, cuda, cuda:1 …
         workers: threads that hear clips; by default one for each processor, eight at most.
         cache: folder for what was heard, so that it need not be heard again; null for none.
@@ -67,7 +69,9 @@ def evaluate(
     if codec is not None or audio is not None:
         if codec is None or audio is None or folders:
             raise ValueError("expected --codec MODEL --audio DIR together, without other folders")
-        return _judge_codec(codec, audio, seconds, limit, out, place, trust)
+        return _judge_codec(codec, audio, seconds, limit, out, keep, place, trust)
+    if keep is not None:
+        raise ValueError("--keep: expected together with --codec MODEL --audio DIR")
     if not folders:
         raise ValueError("expected a folder of music, such as musegen evaluate out --reference real")
     with _progress() as progress:
@@ -147,11 +151,18 @@ def _embedder(choice: str, trust: Sequence[str]) -> AudioEmbedder:
 
 
 def _judge_codec(
-    codec: str, audio: Path, seconds: float | None, limit: int | None, out: Path, device: Any, trust: Sequence[str]
+    codec: str,
+    audio: Path,
+    seconds: float | None,
+    limit: int | None,
+    out: Path,
+    kept: Path | None,
+    device: Any,
+    trust: Sequence[str],
 ) -> Path:
     from musegen.checkpoints import load_model
     from musegen.generation.folder import find_pipeline, is_pipeline, shipped
-    from musegen.metrics.codec import judge_codec
+    from musegen.metrics.codec import judge_codec, keep
     from musegen.metrics.music import read_music
     from musegen.metrics.report import print_codec, write_codec
     from musegen.models.oobleck import OobleckAutoencoder
@@ -161,7 +172,13 @@ def _judge_codec(
     model = load_model(folder, OobleckAutoencoder, trust).to(device).eval().fold_weight_norm()
     pieces = read_music(audio, limit)
     with _progress() as progress:
-        figures = judge_codec(model, pieces, seconds, lambda done, total: progress(f"{audio}", done, total))
+        figures = judge_codec(
+            model,
+            pieces,
+            seconds,
+            lambda done, total: progress(f"{audio}", done, total),
+            None if kept is None else lambda piece, heard: keep(piece, heard, model.sample_rate, kept) and None,
+        )
     print_codec(figures)
     write_codec(codec, str(audio), seconds, figures, out / "codec.json")
     print(out / "codec.json")
