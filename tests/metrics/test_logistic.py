@@ -67,3 +67,15 @@ def test_areas_without_pairs() -> None:
     assert area_under_curve(np.array([2.0, 2.0]), np.array([False, True])) == 0.5
     assert math.isnan(area_under_curve(np.array([1.0, 2.0]), np.array([True, True])))
     assert math.isnan(area_under_curve(np.array([1.0, 2.0]), np.array([False, False])))
+
+
+def test_more_features_than_clips() -> None:
+    """The gradient vanishes, counted from the definition."""
+    chance = np.random.Generator(np.random.Philox(4))
+    features, labels = chance.standard_normal((20, 50)), chance.random((20, 2)) < 0.5
+    one = Logistic.fit(features, labels, 0.05)
+    scaled = (features - features.mean(0)) / features.std(0)
+    excess = 1 / (1 + np.exp(-one.logits(features))) - labels
+    assert excess.T @ scaled / 20 + 0.05 * one.weight == pytest.approx(0, abs=1e-6)
+    assert excess.mean(0) == pytest.approx(0, abs=1e-6)
+    assert np.abs(one.weight).max() > 0.1

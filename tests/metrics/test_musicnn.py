@@ -14,7 +14,7 @@ from musegen.metrics.embedders.base import cut
 from musegen.metrics.embedders.musicnn import MusicnnEmbedder
 from musegen.metrics.hearing.base import Sound
 from musegen.metrics.musicnn.checkpoint import read_checkpoint
-from musegen.metrics.musicnn.network import TAGS, Musicnn, weights
+from musegen.metrics.musicnn.network import POOLED, TAGS, Musicnn, weights
 
 GOLDEN = json.loads((Path(__file__).parent / "musicnn_golden.json").read_text(encoding="utf-8"))
 
@@ -51,6 +51,11 @@ def test_tags_and_embedding_are_those_of_tensorflow(dataset: str) -> None:
     heard = embedder.hear(Sound(sound()[None], 16000))
     assert np.allclose(heard["windows"], vectors, atol=1e-5)
     assert np.allclose(heard["logits"], logits, atol=1e-5)
+    with torch.inference_mode():
+        pooled = embedder.network["tagger"].pooled(embedder.network["spectrum"](sound()))
+        assert torch.equal(embedder.network["tagger"].described(pooled)[0], logits)
+    assert heard["pooled"].shape == (POOLED,)
+    assert np.allclose(heard["pooled"], pooled.mean(0), atol=1e-5)
 
 
 @pytest.mark.parametrize("samples", [0, 1, 300, 20000])

@@ -19,9 +19,9 @@ class FittedTags(Judge):
     """What the fitted judges of instruments and of genres share: how much of each name is heard in each clip.
 
     A name's score is its logit, in standard deviations from its mean over the real music. The networks are frozen and
-    were trained on recordings; only the maps from their numbers (200 of either network, the mean over windows of three
-    seconds) to the names of ``caption_tags.json`` were fitted, by ``scripts/fit_judges.py``, on rendered songs of the
-    training split. So nothing that generates was asked. Of recordings these judges know little.
+    were trained on recordings; only the maps from the responses of their filters to the names of ``caption_tags.json``
+    were fitted, by ``scripts/fit_judges.py``, on rendered songs of the training split. So nothing that generates was
+    asked. Of recordings these judges know little.
 
     Args:
         weights: the fitted maps; None for those that ship with musegen.
@@ -54,6 +54,5 @@ class FittedTags(Judge):
 
 
 def described(clips: MusicSet, taggers: Sequence[MusicnnEmbedder]) -> np.ndarray:
-    """What the maps read, ``[clips, 400]``: the mean over windows of each network's last layer but one."""
-    means = [np.stack([np.asarray(heard["windows"]).mean(0) for heard in clips.of(one)]) for one in taggers]
-    return np.concatenate(means, 1).astype(np.float64)
+    """What the maps read, ``[clips, 3012]``: of both networks how much each filter responds, the mean over windows."""
+    return np.concatenate([clips.values(one, "pooled") for one in taggers], 1).astype(np.float64)

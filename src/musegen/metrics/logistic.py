@@ -46,7 +46,10 @@ class Logistic:
         if len(features) < 2 or len(features) != len(labels):
             raise ValueError(f"expected labels for two clips or more, got {len(features)} clips, {len(labels)} labels")
         mean, std = features.mean(0), np.maximum(features.std(0), 1e-6)
-        x, y = torch.from_numpy((features - mean) / std).double(), torch.from_numpy(labels).double()
+        turned, sizes, axes = np.linalg.svd(
+            (features - mean) / std, full_matrices=False
+        )  # the best maps lie in its rows
+        x, y = torch.from_numpy(turned * sizes), torch.from_numpy(labels).double()
         weight = torch.zeros(y.shape[1], x.shape[1], dtype=torch.float64, requires_grad=True)
         bias = torch.zeros(y.shape[1], dtype=torch.float64, requires_grad=True)
         optimizer = torch.optim.LBFGS(
@@ -62,7 +65,7 @@ class Logistic:
 
         with torch.enable_grad():
             optimizer.step(closure)  # type: ignore[arg-type]
-        return cls(mean, std, weight.detach().numpy(), bias.detach().numpy())
+        return cls(mean, std, weight.detach().numpy() @ axes, bias.detach().numpy())
 
 
 def area_under_curve(scores: np.ndarray, labels: np.ndarray) -> float:

@@ -66,7 +66,7 @@ def read_maps(path: Path) -> dict[str, TagMap]:
 def write_maps(path: Path, maps: Mapping[str, TagMap], made_by: Mapping[str, object]) -> None:
     """Write maps, what held-out songs said of them, and what they were fitted on: whole, or not at all."""
     tensors = {
-        f"{kind}.{part}": np.ascontiguousarray(getattr(one.map, part), np.float32)
+        f"{kind}.{part}": np.ascontiguousarray(getattr(one.map, part), np.float16 if part == "weight" else np.float32)
         for kind, one in maps.items()
         for part in PARTS
     }

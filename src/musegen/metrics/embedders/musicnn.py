@@ -14,7 +14,7 @@ from musegen.metrics.musicnn.spectrum import MusicnnSpectrum
 
 
 class MusicnnEmbedder(AudioEmbedder):
-    """The 200 numbers before musicnn's tags, one vector for three seconds, and the tags.
+    """The 200 numbers before musicnn's tags, one vector for three seconds, the tags, and what lies before both.
 
     "musicnn: Pre-trained convolutional neural networks for music audio tagging", 2019,
     https://arxiv.org/abs/1909.06654. Only its weights are needed (``pip install --no-deps musicnn==0.1.0``), no
@@ -25,6 +25,7 @@ class MusicnnEmbedder(AudioEmbedder):
     """
 
     sample_rate = SAMPLE_RATE
+    revision = "2"
     window_seconds = FRAMES * HOP / SAMPLE_RATE
 
     def __init__(self, dataset: Dataset = "MSD") -> None:
@@ -40,12 +41,20 @@ class MusicnnEmbedder(AudioEmbedder):
 
     @torch.inference_mode()
     def hear(self, sound: Sound) -> Heard:
-        """``windows [n, 200]`` and the tags' ``logits [n, 50]``, one row for each window."""
+        """What is heard, and what lies before it.
+
+        Returns:
+            ``windows [n, 200]`` and the tags' ``logits [n, 50]``, one row for each window; ``pooled [1506]``, how much
+            each filter responds, the mean over windows.
+        """
         mel = self.network["spectrum"](sound.mono(SAMPLE_RATE).to(self.device))
-        parts = [self.network["tagger"](some) for some in mel.split(BATCH)]
+        tagger = self.network["tagger"]
+        pooled = torch.cat([tagger.pooled(some) for some in mel.split(BATCH)])
+        logits, embedding = tagger.described(pooled)
         return {
-            "windows": torch.cat([embedding for _, embedding in parts]).cpu().numpy(),
-            "logits": torch.cat([logits for logits, _ in parts]).cpu().numpy(),
+            "windows": embedding.cpu().numpy(),
+            "logits": logits.cpu().numpy(),
+            "pooled": pooled.mean(0).cpu().numpy(),
         }
 
     def embed(self, network: Any, windows: Tensor) -> Tensor:

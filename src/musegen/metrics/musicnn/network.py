@@ -22,6 +22,9 @@ Dataset = Literal["MSD", "MTT"]
 """What it was trained on: the Million Song Dataset (genres, moods) or MagnaTagATune (instruments, sounds)."""
 
 SAMPLE_RATE, FFT, HOP, BANDS, FRAMES = 16000, 512, 256, 96, 187
+POOLED = 1506
+"""Numbers of the layer before the last two: the highest and the mean of each of 753 filters."""
+
 TAGS: dict[Dataset, tuple[str, ...]] = {
     "MTT": (
         "guitar", "classical", "slow", "techno", "strings", "drums", "electronic", "rock", "fast", "piano", "ambient",
@@ -58,8 +61,8 @@ class Musicnn(nn.Module):
         self.timbral = nn.ModuleList(_Seen(204, (7, width), 3) for width in (38, 67))
         self.temporal = nn.ModuleList(_Seen(51, (length, 1), None) for length in (128, 64, 32))
         self.middle = nn.ModuleList(_Seen(64, (7, width), 3) for width in (561, 64, 64))
-        self.pooled_norm = _Norm(1506)
-        self.hidden = nn.Linear(1506, 200)
+        self.pooled_norm = _Norm(POOLED)
+        self.hidden = nn.Linear(POOLED, 200)
         self.hidden_norm = _Norm(200)
         self.output = nn.Linear(200, 50)
         if dataset is not None:
@@ -68,13 +71,20 @@ class Musicnn(nn.Module):
 
     def forward(self, mel: Tensor) -> tuple[Tensor, Tensor]:
         """Logits of the tags ``[batch, 50]`` and an embedding ``[batch, 200]`` of spectra ``[batch, 187, 96]``."""
+        return self.described(self.pooled(mel))
+
+    def pooled(self, mel: Tensor) -> Tensor:
+        """The strongest and the mean response of 753 filters of all depths, ``[batch, POOLED]``."""
         x = self.norm(mel[:, None])
         front = torch.cat([block(x) for block in (*self.timbral, *self.temporal)], 1)
         first = self.middle[0](front.transpose(1, 2)[:, None])
         second = first + self.middle[1](first.transpose(1, 2)[:, None])
         third = second + self.middle[2](second.transpose(1, 2)[:, None])
         features = torch.cat([front, first, second, third], 1)
-        pooled = torch.stack([features.amax(2), features.mean(2)], 2).flatten(1)
+        return torch.stack([features.amax(2), features.mean(2)], 2).flatten(1)
+
+    def described(self, pooled: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits of the tags ``[batch, 50]`` and an embedding ``[batch, 200]`` of such responses."""
         embedding = self.hidden_norm(functional.relu(self.hidden(self.pooled_norm(pooled))))
         return self.output(embedding), embedding
 
