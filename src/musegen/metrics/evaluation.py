@@ -115,7 +115,7 @@ def evaluate_folders(
     for feature in listener.features.values():
         if isinstance(feature, AudioEmbedder):
             feature.device = device or feature.device
-    with _threads(listener.workers):
+    with one_thread_each(listener.workers):
         beside = {name: listener.hear(str(real[name]), some, progress) for name, some in others.items()}
         if "truth" in beside and reference is not None and Path(str(truth)).resolve() == Path(reference).resolve():
             beside["truth"] = beside["reference"]  # so that a metric can tell
@@ -129,7 +129,7 @@ def _judge(ours: MusicSet, beside: Mapping[str, MusicSet], metrics: Sequence[Met
     return Evaluation(ours.name, figures, sets, listener.seconds, listener.account)
 
 
-class _threads:
+class one_thread_each:
     """Lets torch compute on one thread in each of several, as more would only wait for each other."""
 
     def __init__(self, workers: int) -> None:

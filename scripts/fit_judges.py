@@ -1,0 +1,156 @@
+"""Fit the judges of instruments and genres on rendered songs, and say what they are worth on held-out ones.
+
+musegen render --out out/judges/train --songs 1950 --seconds 24
+musegen render --out out/judges/val --songs 300 --seconds 24 --split val
+musegen render --out out/judges/unseen --songs 150 --seconds 24 --split unseen
+python scripts/fit_judges.py --train out/judges/train --val out/judges/val --unseen out/judges/unseen
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from musegen.arguments import call
+from musegen.metrics.base import MusicSet, Sets
+from musegen.metrics.evaluation import one_thread_each
+from musegen.metrics.fitted_genre import FittedGenre
+from musegen.metrics.fitted_instruments import FittedInstruments
+from musegen.metrics.fitted_tags import SHIPPED, described
+from musegen.metrics.listening import Listener, default_cache
+from musegen.metrics.logistic import Logistic, area_under_curve
+from musegen.metrics.music import Piece, read_music
+from musegen.metrics.tag_maps import KINDS, TagMap, write_maps
+from musegen.metrics.tags import TagAgreement
+from musegen.metrics.wanted import Wanted, tag_map
+from musegen.mistakes import explain, is_mistake
+
+FEWEST = 8
+"""Songs that a name must have, and lack, to be fitted."""
+
+
+def fit(
+    train: Path,
+    val: Path,
+    unseen: Path,
+    out: Path = SHIPPED,
+    songs: int = 700,
+    decay: float = 0.1,
+    seconds: float = 12.0,
+    worst: float = 0.7,
+    cache: Path | None = None,
+    workers: int | None = None,
+) -> None:
+    """Fit on some songs, judge others, write the maps.
+
+    Args:
+        train: rendered songs of the training split.
+        val: held-out songs of the same styles.
+        unseen: songs of styles that are not in training.
+        out: the fitted maps.
+        songs: of the training split that are heard, so that every name has as many as can be.
+        decay: weight of the maps' squared size.
+        seconds: of every song no more than its first are heard.
+        worst: area under the curve on held-out songs under which a name is left out, as it cannot be heard.
+        cache: folder for what was heard.
+        workers: threads that hear.
+    """
+    taggers = TagAgreement()
+    listener = Listener([taggers], cache or default_cache(), seconds, workers)
+    pieces = {"train": balanced(read_music(train), songs), "val": read_music(val), "unseen": read_music(unseen)}
+    with one_thread_each(listener.workers):
+        sets = {split: listener.hear(split, some, tell) for split, some in pieces.items()}
+    print(listener.account, file=sys.stderr)
+    features = {split: described(some, taggers.taggers) for split, some in sets.items()}
+    maps = {kind: fit_kind(kind, features, sets, decay, worst) for kind in KINDS}
+    write_maps(out, maps, {"songs": len(pieces["train"]), "seconds": seconds, "decay": decay, "worst": worst})
+    for split in ("val", "unseen"):
+        print(f"\n{split:28} {'right captions':20} {'those of others':20} clips")
+        for metric in (FittedInstruments(str(out)), FittedGenre(str(out))):
+            for figure in metric.measure(Sets(sets[split])):
+                count = 0 if figure.ours is None else figure.ours.count
+                print(f"{figure.name:28} {figure.ours!s:20} {figure.chance!s:20} {count}")
+    print(f"{out}: {out.stat().st_size / 1024:.0f} KiB")
+
+
+def fit_kind(
+    kind: str, features: dict[str, np.ndarray], sets: dict[str, MusicSet], decay: float, worst: float
+) -> TagMap:
+    """Fit all names of a kind that enough songs have; keep those that are heard in held-out songs."""
+    every = list(tag_map(kind))
+    labels = {split: labels_of(some.wanted, kind, every) for split, some in sets.items()}
+    count = labels["train"].sum(0)
+    chosen = np.flatnonzero((count >= FEWEST) & (len(labels["train"]) - count >= FEWEST))
+    if len(chosen) < 2:
+        raise ValueError(f"{kind}: expected two names or more with {FEWEST} songs each, got {len(chosen)}")
+    whole = Logistic.fit(features["train"], labels["train"][:, chosen], decay)
+    areas = {
+        split: np.array(
+            [
+                area_under_curve(scores, known)
+                for scores, known in zip(whole.logits(features[split]).T, labels[split][:, chosen].T, strict=True)
+            ]
+        )
+        for split in ("val", "unseen")
+    }
+    kept = areas["val"] >= worst
+    print(f"\n{kind:14}{'songs':>8}{'val AUC':>10}{'unseen AUC':>12}")
+    for name, songs, good, *told in zip(
+        [every[number] for number in chosen], count[chosen], kept, areas["val"], areas["unseen"], strict=True
+    ):
+        print(f"{name:14}{songs:8d}{told[0]:10.2f}{told[1]:12.2f}{'' if good else '  left out'}")
+    rows = Logistic(whole.mean, whole.std, whole.weight[kept], whole.bias[kept])
+    found = TagMap(
+        [every[number] for number in chosen[kept]],
+        rows,
+        {split: values[kept].tolist() for split, values in areas.items()},
+    )
+    print(f"{f'mean of {len(found.names)}':22}{found.area('val'):10.2f}{found.area('unseen'):12.2f}")
+    return found
+
+
+def balanced(pieces: Sequence[Piece], songs: int) -> list[Piece]:
+    """So many songs, of which each in turn has the name that fewest have so far."""
+    names = [(*piece.wanted.genres, *piece.wanted.instruments) for piece in pieces]
+    waiting: dict[str, list[int]] = {}
+    for number in reversed(range(len(pieces))):
+        for name in names[number]:
+            waiting.setdefault(name, []).append(number)
+    had, chosen = dict.fromkeys(sorted(waiting), 0), set[int]()
+    while had and len(chosen) < songs:
+        rarest = min(had, key=lambda name: (had[name], name))
+        while waiting[rarest] and waiting[rarest][-1] in chosen:
+            waiting[rarest].pop()
+        if not waiting[rarest]:
+            del had[rarest]
+            continue
+        number = waiting[rarest].pop()
+        chosen.add(number)
+        for name in names[number]:
+            if name in had:
+                had[name] += 1
+    return [pieces[number] for number in sorted(chosen)]
+
+
+def labels_of(wanted: Sequence[Wanted], kind: str, names: Sequence[str]) -> np.ndarray:
+    """Which names each song has, ``[songs, names]`` of booleans."""
+    asked = [one.instruments if kind == "instruments" else one.genres for one in wanted]
+    return np.array([[name in some for name in names] for some in asked])
+
+
+def tell(name: str, done: int, total: int) -> None:
+    """Say how far it is, now and then."""
+    if done == total or done % 100 == 0:
+        print(f"hearing {name}: {done} of {total}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    try:
+        call(fit, sys.argv[1:], "fit_judges.py")
+    except Exception as error:
+        if not is_mistake(error):
+            raise
+        sys.exit(f"fit_judges: {explain(error)}")
