@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 import soundfile
 
-from browser import Window, opened, served
-from helpers import require
+from browser import Window, served
 from musegen.app.store.library import Library
 from musegen.app.store.search import Query
 
 HOSTILE = "<img src=x onerror='window.hacked=1'><script>window.hacked=1</script> \"waltz\""
 CLIP = re.compile(r"[0-9a-f]{32}")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    require("gradio")
-    with opened() as found:
-        yield found
 
 
 def hearable(window: Window, card: Any) -> None:
@@ -35,19 +24,6 @@ def hearable(window: Window, card: Any) -> None:
     sound = card.locator("audio").element_handle()
     window.page.wait_for_function("sound => sound.currentTime > 0.05", arg=sound)
     assert card.locator("audio").evaluate("sound => sound.error") is None
-
-
-def no_wider_than_the_window(window: Window) -> None:
-    wide = window.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-    assert wide <= 0, f"the page is {wide} pixels wider than the window"
-
-
-def picture(window: Window, name: str) -> None:
-    """A screenshot for the docs, where one is asked for."""
-    folder = os.environ.get("MUSEGEN_SCREENSHOTS")
-    if folder:
-        window.page.wait_for_timeout(400)
-        window.page.screenshot(path=Path(folder) / f"{name}.png")
 
 
 def test_a_musician_makes_keeps_finds_and_gets_everything_back(browser: Any, tmp_path: Path) -> None:
@@ -69,8 +45,8 @@ def test_a_musician_makes_keeps_finds_and_gets_everything_back(browser: Any, tmp
         first.locator("[data-do=keep]").click()
         window.wait_said("is in your library")
         first.locator("[data-do=keep][aria-pressed=true]").wait_for()
-        no_wider_than_the_window(window)
-        picture(window, "studio_1280")
+        window.fits()
+        window.picture("studio_1280")
 
         window.tab("Library")
         window.cards("library").first.wait_for()
@@ -83,7 +59,7 @@ def test_a_musician_makes_keeps_finds_and_gets_everything_back(browser: Any, tmp
         assert f"seed {seed}" in found.inner_text()
         found.locator("[data-do=rate][data-value='4']").click()
         page.locator("#library-cards [data-do=rate][aria-pressed=true]").wait_for()
-        picture(window, "library_1280")
+        window.picture("library_1280")
         found.locator("[data-do=lab]").click()
         window.wait_said("is in the Lab")
 
@@ -114,19 +90,19 @@ def test_a_musician_makes_keeps_finds_and_gets_everything_back(browser: Any, tmp
     with served(folder) as address:  # the first server was killed
         window = Window(browser, address, width=400, dark=True)
         assert window.cards("studio").count() == 3, "takes that nobody kept are there again, too"
-        no_wider_than_the_window(window)
-        picture(window, "studio_400_dark")
+        window.fits()
+        window.picture("studio_400_dark")
         window.tab("Library")
         found = window.cards("library").first
         found.wait_for()
         assert f"seed {seed}" in found.inner_text()
         assert found.locator("[data-do=rate][aria-pressed=true]").get_attribute("data-value") == "4"
         hearable(window, found)
-        no_wider_than_the_window(window)
-        picture(window, "library_400_dark")
+        window.fits()
+        window.picture("library_400_dark")
         window.tab("Lab")
         window.page.locator("#lab-map .map[data-drawn]").wait_for()
-        no_wider_than_the_window(window)
+        window.fits()
         assert window.foreign == []
         assert window.errors == []
 

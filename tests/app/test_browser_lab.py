@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from browser import Window, opened, served
+from browser import Window, served
 from helpers import randomise, require
 from musegen.checkpoints import save_model
 from musegen.conditioning.caption import CaptionConditioner
@@ -28,6 +27,7 @@ PIECES, SAMPLES = 12, 8
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The default model with a regression part, and the embedder of the corpus."""
+    require("umap")
     folder, default = tmp_path_factory.mktemp("model"), find_pipeline(None)
     for part in PARTS:
         (folder / part).symlink_to(default / part)
@@ -38,14 +38,6 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     said = read_pipeline(default)
     write_pipeline(folder, said["text2muq"], said["stable_audio_muq"], embedder=SpectralEmbedder(version=2).config)
     return folder
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    require("gradio")
-    require("umap")
-    with opened() as found:
-        yield found
 
 
 def heard(window: Window) -> str:

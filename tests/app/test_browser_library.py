@@ -14,21 +14,13 @@ import numpy as np
 import pytest
 import soundfile
 
-from browser import Window, opened, served
-from helpers import require
+from browser import Window, served
 from musegen.app.store.library import Library
 from musegen.app.store.search import Query
 from musegen.fingerprint import hash_bytes
 
 TUNES = {"bass": (0.01, 1), "flute": (0.13, 1), "whistle": (0.4, 12)}
 """Pitch and seconds."""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    require("gradio")
-    with opened() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

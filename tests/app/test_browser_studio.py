@@ -11,15 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from browser import Window, opened, served
-from helpers import require
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    require("gradio")
-    with opened() as found:
-        yield found
+from browser import Window, served
 
 
 @pytest.fixture(scope="module")
