@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -26,6 +26,8 @@ from musegen.mistakes import explain, is_mistake
 from musegen.models.oobleck import OobleckAutoencoder
 from musegen.pipeline import TextToMusic
 
+T = TypeVar("T")
+
 GROUP = 16
 """Clips that are made together, and written before the next ones are begun."""
 
@@ -35,10 +37,13 @@ def sample_songs(
     out: Path,
     model: str | None = None,
     captions: int | None = None,
+    only: int | None = None,
     seeds: int = 1,
     seconds: float | None = None,
     baseline: bool = False,
     one_stage: Path | None = None,
+    part: int = 0,
+    parts: int = 1,
     device: str = "auto",
 ) -> None:
     """Make clips of a model from the first caption of each song.
@@ -48,18 +53,23 @@ def sample_songs(
         out: folder of the clips, each named after its song and seed.
         model: folder of a pipeline, or the name of a shipped one.
         captions: take no more than so many, spread evenly over the songs.
+        only: of these again no more than so many, spread evenly: some captions of a run with more.
         seeds: clips of each caption.
         seconds: length of a clip, or the model's longest where that is less.
         baseline: put the regression's answer in the place of stage 1's sample; the pipeline has a part "regression".
         one_stage: model folder of a transformer that reads the caption itself, in the place of both stages.
+        part: number of this process, from 0, among several that share the work.
+        parts: how many they are.
         device: auto, cpu, cuda …
     """
-    wanted = [
-        (Item(caption, seed), path)
-        for key, caption in read_captions(songs, captions)
+    if not 0 <= part < parts:
+        raise ValueError(f"part: expected a number from 0 to parts - 1 = {parts - 1}, got {part}")
+    every = [
+        (Item(caption, seed), out / f"{key}_{seed}.flac")
+        for key, caption in spread(spread(read_captions(songs), captions), only)
         for seed in range(seeds)
-        if not (path := out / f"{key}_{seed}.flac").exists() or not path.with_suffix(".json").exists()
     ]
+    wanted = [one for one in every[part::parts] if not (one[1].exists() and one[1].with_suffix(".json").exists())]
     if not wanted:
         print(f"{out}: all there")
         return
@@ -77,7 +87,7 @@ def sample_songs(
     print(f"{out}: {len(wanted)} clips of {plan.seconds:.2f} s")
 
 
-def read_captions(songs: Path, most: int | None = None) -> list[tuple[str, str]]:
+def read_captions(songs: Path) -> list[tuple[str, str]]:
     """Key and first caption of each song with one, no caption twice."""
     folder, found = ShardFolder(songs, ["caption"]), {}
     for position in range(len(folder)):
@@ -86,10 +96,14 @@ def read_captions(songs: Path, most: int | None = None) -> list[tuple[str, str]]
                 found.setdefault(sample.captions[0], sample.key)
     if not found:
         raise ValueError(f"{songs}: expected songs with captions, got none")
-    pairs = [(key, caption) for caption, key in found.items()]
-    if most is not None and most < len(pairs):
-        pairs = [pairs[len(pairs) * number // most] for number in range(most)]
-    return pairs
+    return [(key, caption) for caption, key in found.items()]
+
+
+def spread(things: Sequence[T], most: int | None) -> Sequence[T]:
+    """No more than so many things, spread evenly."""
+    if most is None or most >= len(things):
+        return things
+    return [things[len(things) * number // most] for number in range(most)]
 
 
 def clips(pipeline: TextToMusic, items: Sequence[Item], plan: Plan, answer: Baseline | None) -> Iterator[Clip]:
