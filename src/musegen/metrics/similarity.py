@@ -27,8 +27,8 @@ class TextSimilarity(Metric):
         self.embedder = embedder
 
     def features(self) -> list[Feature]:
-        """The embeddings."""
-        return [] if self.embedder is None else [self.embedder]
+        """What the embedder reads."""
+        return [] if self.embedder is None else list(self.embedder.parts)
 
     def measure(self, sets: Sets) -> list[Figure]:
         """Similarity, and retrieval of the caption among the first and the first ten."""
@@ -46,10 +46,11 @@ class TextSimilarity(Metric):
         others = (table.sum(1) - table[np.arange(len(own)), own]) / (captions - 1)
         top = None if real is None else mean_of(real[0][np.arange(len(real[1])), real[1]])
         title = self.embedder.title
+        note = "; ".join(filter(None, ["cosine of clip and caption", self.embedder.worth]))
         figures = [
             Figure(
                 "similarity", f"similarity ({title})", mean_of(table[np.arange(len(own)), own], groups), top,
-                mean_of(others, groups), note="cosine of clip and caption",
+                mean_of(others, groups), note=note,
             )
         ]  # fmt: skip
         for places in PLACES:
@@ -76,9 +77,10 @@ class TextSimilarity(Metric):
         if len(captions) < 2:
             return None
         place = {caption: number for number, caption in enumerate(captions)}
-        heard = clips.of(self.embedder)
         chosen = [clip for clip, piece in enumerate(clips.pieces) if piece.caption in place]
-        vectors = np.stack([self.embedder.clip_vector(heard[clip]) for clip in chosen])
+        heard = [clips.of(part) for part in self.embedder.parts]
+        gathered = [self.embedder.gathered(*(part[clip] for part in heard)) for clip in chosen]
+        vectors = np.stack([self.embedder.clip_vector(one) for one in gathered])
         texts = [self.embedder.embed_text([caption])[0].double().cpu().numpy() for caption in captions]
         return vectors @ unit(np.stack(texts)).T, np.array([place[clips.pieces[clip].caption] for clip in chosen])
 

@@ -29,6 +29,9 @@ class AudioEmbedder(Feature):
     sample_rate: int
     window_seconds: float
 
+    worth: str = ""
+    """What is known of how well it judges, for reports to say beside its figures."""
+
     def __init__(self) -> None:
         super().__init__()
         self.device = torch.device("cpu")
@@ -71,6 +74,16 @@ class AudioEmbedder(Feature):
         windows = cut(sound.mono(self.sample_rate), round(self.window_seconds * self.sample_rate))
         vectors = [self.embed(self.network, some.to(self.device)).float().cpu() for some in windows.split(BATCH)]
         return {"windows": torch.cat(vectors).numpy()}
+
+    @property
+    def parts(self) -> Sequence[Feature]:
+        """What must be heard for `gathered`: itself, unless it reads what other features hear anyway."""
+        return [self]
+
+    def gathered(self, *heard: Heard) -> Heard:
+        """What `hear` would say, from what its `parts` heard."""
+        (own,) = heard
+        return own
 
     def clip_vector(self, heard: Heard) -> np.ndarray:
         """One unit vector for a clip, ``[dim]``: the direction of the mean of its windows."""
