@@ -46,8 +46,12 @@ def tempo_of(samples: np.ndarray) -> float:
 def onsets(samples: np.ndarray) -> np.ndarray:
     """How much the bands rise, ``[frames]``, less what rises anyway around."""
     bands = log_bands(samples)
-    rise = np.maximum(bands[1:] - bands[:-1], 0.0).mean(1)
-    width = RATE // HOP  # a second
+    return sparse(np.maximum(bands[1:] - bands[:-1], 0.0).mean(1))
+
+
+def sparse(rise: np.ndarray) -> np.ndarray:
+    """What rises above its own mean over a second, ``[frames]``."""
+    width = RATE // HOP
     smooth = np.convolve(rise, np.ones(width) / width, mode="same")
     return np.maximum(rise - smooth, 0.0)
 
