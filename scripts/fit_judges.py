@@ -9,22 +9,22 @@ python scripts/fit_judges.py --train out/judges/train --val out/judges/val --uns
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from musegen.arguments import call
-from musegen.metrics.base import MusicSet, Sets
+from musegen.metrics.base import Metric, MusicSet, Sets
 from musegen.metrics.evaluation import one_thread_each
-from musegen.metrics.fitted_genre import FittedGenre
-from musegen.metrics.fitted_instruments import FittedInstruments
-from musegen.metrics.fitted_tags import SHIPPED, described
+from musegen.metrics.figures import Figure
+from musegen.metrics.fitted_tags import SHIPPED, described, ears
+from musegen.metrics.hearing.base import Feature
 from musegen.metrics.listening import Listener, default_cache
 from musegen.metrics.logistic import Logistic, area_under_curve
 from musegen.metrics.music import Piece, read_music
 from musegen.metrics.tag_maps import KINDS, TagMap, write_maps
-from musegen.metrics.tags import TagAgreement
 from musegen.metrics.wanted import Wanted, tag_map
 from musegen.mistakes import explain, is_mistake
 
@@ -32,14 +32,30 @@ FEWEST = 8
 """Songs that a name must have, and lack, to be fitted."""
 
 
+class Ears(Metric):
+    """Hears what the judges hear, in every other window, and judges nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ears = ears(every=2)
+
+    def features(self) -> list[Feature]:
+        """All of it."""
+        return self.ears
+
+    def measure(self, sets: Sets) -> list[Figure]:
+        """Nothing."""
+        return []
+
+
 def fit(
     train: Path,
     val: Path,
     unseen: Path,
     out: Path = SHIPPED,
-    songs: int = 700,
-    decay: float = 0.1,
-    seconds: float = 12.0,
+    songs: int = 650,
+    held_out: int = 150,
+    decay: float = 0.03,
     worst: float = 0.7,
     cache: Path | None = None,
     workers: int | None = None,
@@ -51,28 +67,26 @@ def fit(
         val: held-out songs of the same styles.
         unseen: songs of styles that are not in training.
         out: the fitted maps.
-        songs: of the training split that are heard, so that every name has as many as can be.
+        songs: of the training split that are heard.
+        held_out: songs of either other split that are heard.
         decay: weight of the maps' squared size.
-        seconds: of every song no more than its first are heard.
         worst: area under the curve on held-out songs under which a name is left out, as it cannot be heard.
         cache: folder for what was heard.
         workers: threads that hear.
     """
-    taggers = TagAgreement()
-    listener = Listener([taggers], cache or default_cache(), seconds, workers)
-    pieces = {"train": balanced(read_music(train), songs), "val": read_music(val), "unseen": read_music(unseen)}
+    hearing = Ears()
+    listener = Listener([hearing], cache or default_cache(), workers=workers)
+    pieces = {
+        "train": chosen(read_music(train), songs),
+        "val": read_music(val, held_out),
+        "unseen": read_music(unseen, held_out),
+    }
     with one_thread_each(listener.workers):
         sets = {split: listener.hear(split, some, tell) for split, some in pieces.items()}
     print(listener.account, file=sys.stderr)
-    features = {split: described(some, taggers.taggers) for split, some in sets.items()}
+    features = {split: described(some, hearing.ears) for split, some in sets.items()}
     maps = {kind: fit_kind(kind, features, sets, decay, worst) for kind in KINDS}
-    write_maps(out, maps, {"songs": len(pieces["train"]), "seconds": seconds, "decay": decay, "worst": worst})
-    for split in ("val", "unseen"):
-        print(f"\n{split:28} {'right captions':20} {'those of others':20} clips")
-        for metric in (FittedInstruments(str(out)), FittedGenre(str(out))):
-            for figure in metric.measure(Sets(sets[split])):
-                count = 0 if figure.ours is None else figure.ours.count
-                print(f"{figure.name:28} {figure.ours!s:20} {figure.chance!s:20} {count}")
+    write_maps(out, maps, {"songs": len(pieces["train"]), "decay": decay, "worst": worst})
     print(f"{out}: {out.stat().st_size / 1024:.0f} KiB")
 
 
@@ -83,15 +97,15 @@ def fit_kind(
     every = list(tag_map(kind))
     labels = {split: labels_of(some.wanted, kind, every) for split, some in sets.items()}
     count = labels["train"].sum(0)
-    chosen = np.flatnonzero((count >= FEWEST) & (len(labels["train"]) - count >= FEWEST))
-    if len(chosen) < 2:
-        raise ValueError(f"{kind}: expected two names or more with {FEWEST} songs each, got {len(chosen)}")
-    whole = Logistic.fit(features["train"], labels["train"][:, chosen], decay)
+    enough = np.flatnonzero((count >= FEWEST) & (len(labels["train"]) - count >= FEWEST))
+    if len(enough) < 2:
+        raise ValueError(f"{kind}: expected two names or more with {FEWEST} songs each, got {len(enough)}")
+    whole = Logistic.fit(features["train"], labels["train"][:, enough], decay)
     areas = {
         split: np.array(
             [
                 area_under_curve(scores, known)
-                for scores, known in zip(whole.logits(features[split]).T, labels[split][:, chosen].T, strict=True)
+                for scores, known in zip(whole.logits(features[split]).T, labels[split][:, enough].T, strict=True)
             ]
         )
         for split in ("val", "unseen")
@@ -99,12 +113,12 @@ def fit_kind(
     kept = areas["val"] >= worst
     print(f"\n{kind:14}{'songs':>8}{'val AUC':>10}{'unseen AUC':>12}")
     for name, songs, good, *told in zip(
-        [every[number] for number in chosen], count[chosen], kept, areas["val"], areas["unseen"], strict=True
+        [every[number] for number in enough], count[enough], kept, areas["val"], areas["unseen"], strict=True
     ):
         print(f"{name:14}{songs:8d}{told[0]:10.2f}{told[1]:12.2f}{'' if good else '  left out'}")
     rows = Logistic(whole.mean, whole.std, whole.weight[kept], whole.bias[kept])
     found = TagMap(
-        [every[number] for number in chosen[kept]],
+        [every[number] for number in enough[kept]],
         rows,
         {split: values[kept].tolist() for split, values in areas.items()},
     )
@@ -112,27 +126,28 @@ def fit_kind(
     return found
 
 
-def balanced(pieces: Sequence[Piece], songs: int) -> list[Piece]:
-    """So many songs, of which each in turn has the name that fewest have so far."""
+def chosen(pieces: Sequence[Piece], songs: int) -> list[Piece]:
+    """So many songs: half spread evenly, and half of which each in turn has the name that fewest have so far."""
     names = [(*piece.wanted.genres, *piece.wanted.instruments) for piece in pieces]
     waiting: dict[str, list[int]] = {}
     for number in reversed(range(len(pieces))):
         for name in names[number]:
             waiting.setdefault(name, []).append(number)
-    had, chosen = dict.fromkeys(sorted(waiting), 0), set[int]()
-    while had and len(chosen) < songs:
+    half = min(songs, len(pieces)) // 2
+    taken = {len(pieces) * number // max(half, 1) for number in range(half)}
+    had = Counter(dict.fromkeys(sorted(waiting), 0))
+    had.update(name for number in taken for name in names[number])
+    while had and len(taken) < songs:
         rarest = min(had, key=lambda name: (had[name], name))
-        while waiting[rarest] and waiting[rarest][-1] in chosen:
+        while waiting[rarest] and waiting[rarest][-1] in taken:
             waiting[rarest].pop()
-        if not waiting[rarest]:
+        if waiting[rarest]:
+            number = waiting[rarest].pop()
+            taken.add(number)
+            had.update(name for name in names[number] if name in had)
+        else:
             del had[rarest]
-            continue
-        number = waiting[rarest].pop()
-        chosen.add(number)
-        for name in names[number]:
-            if name in had:
-                had[name] += 1
-    return [pieces[number] for number in sorted(chosen)]
+    return [pieces[number] for number in sorted(taken)]
 
 
 def labels_of(wanted: Sequence[Wanted], kind: str, names: Sequence[str]) -> np.ndarray:

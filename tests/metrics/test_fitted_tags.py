@@ -11,23 +11,23 @@ import torch
 from safetensors.torch import save_file
 
 from musegen.metrics.base import MusicSet, Sets
-from musegen.metrics.embedders.musicnn import MusicnnEmbedder
 from musegen.metrics.fitted_genre import FittedGenre
 from musegen.metrics.fitted_instruments import FittedInstruments, found
-from musegen.metrics.fitted_tags import described
+from musegen.metrics.fitted_tags import described, ears
 from musegen.metrics.logistic import Logistic
 from musegen.metrics.music import Piece
 from musegen.metrics.musicnn.network import POOLED
 from musegen.metrics.tag_maps import TagMap, read_maps, write_maps
 from musegen.metrics.wanted import wanted_of
 
+READ = 2 * POOLED + 180
 NAMES = {"instruments": ["piano", "flute", "drums"], "genres": ["jazz", "rock"]}
 
 
 def one_map(kind: str) -> TagMap:
     """A map whose names are heard by filters 0, 1, 2 of the first network."""
     names = NAMES[kind]
-    logistic = Logistic(np.zeros(2 * POOLED), np.ones(2 * POOLED), np.eye(len(names), 2 * POOLED), np.zeros(len(names)))
+    logistic = Logistic(np.zeros(READ), np.ones(READ), np.eye(len(names), READ), np.zeros(len(names)))
     areas = {"val": [0.9, 0.8, 0.7][: len(names)], "unseen": [0.6, math.nan, 0.8][: len(names)]}
     return TagMap(names, logistic, areas)
 
@@ -44,9 +44,11 @@ def clips(captions: list[str], levels: list[list[float]], prompted: bool = True)
     pooled = np.zeros((len(captions), POOLED))
     pooled[:, : len(levels[0])] = levels
     pieces = [Piece(str(n), text, wanted_of(text), bytes, (text,), prompted) for n, text in enumerate(captions)]
+    first, second, groove = ears()
     heard = {
-        MusicnnEmbedder("MSD").identity: [{"pooled": one} for one in pooled],
-        MusicnnEmbedder("MTT").identity: [{"pooled": 0 * one + 5} for one in pooled],
+        first.identity: [{"pooled": one} for one in pooled],
+        second.identity: [{"pooled": 0 * one + 5} for one in pooled],
+        groove.identity: [{"groove": np.full((3, 60), 7.0)} for one in pooled],
     }
     return MusicSet("clips", pieces, heard)
 
@@ -79,12 +81,12 @@ def test_what_are_no_maps(tmp_path: Path) -> None:
         FittedGenre(str(path))
 
 
-def test_the_filters_of_both_networks_are_read() -> None:
-    some = clips(["a", "b"], [[1.0, 2.0], [3.0, 4.0]])
-    vectors = described(some, [MusicnnEmbedder("MSD"), MusicnnEmbedder("MTT")])
-    assert vectors.shape == (2, 2 * POOLED)
+def test_the_filters_of_both_networks_and_the_groove_are_read() -> None:
+    vectors = described(clips(["a", "b"], [[1.0, 2.0], [3.0, 4.0]]), ears())
+    assert vectors.shape == (2, READ)
     assert vectors[:, :3].tolist() == [[1, 2, 0], [3, 4, 0]]
-    assert (vectors[:, POOLED:] == 5).all()
+    assert (vectors[:, POOLED : 2 * POOLED] == 5).all()
+    assert (vectors[:, 2 * POOLED :] == 7).all()
 
 
 def test_named_instruments_are_among_the_strongest(maps: Path) -> None:

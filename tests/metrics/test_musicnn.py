@@ -58,6 +58,14 @@ def test_tags_and_embedding_are_those_of_tensorflow(dataset: str) -> None:
     assert np.allclose(heard["pooled"], pooled.mean(0), atol=1e-5)
 
 
+def test_some_windows_stand_for_all() -> None:
+    published("MSD")
+    whole, some = (MusicnnEmbedder("MSD", every).hear(Sound(sound()[None], 16000)) for every in (1, 2))
+    assert np.allclose(some["windows"], whole["windows"][:1], atol=1e-5)
+    with pytest.raises(ValueError, match="every: expected 1 or more, got 0"):
+        MusicnnEmbedder("MSD", 0)
+
+
 @pytest.mark.parametrize("samples", [0, 1, 300, 20000])
 def test_short_and_silent_clips_are_heard(samples: int) -> None:
     published("MSD")

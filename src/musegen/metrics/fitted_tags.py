@@ -1,4 +1,4 @@
-"""Judging clips by linear maps over frozen musicnn, fitted on rendered songs of known facts."""
+"""Judging clips by linear maps over frozen musicnn and the groove, fitted on rendered songs of known facts."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from musegen.metrics.base import Judge, MusicSet
 from musegen.metrics.embedders.musicnn import MusicnnEmbedder
 from musegen.metrics.hearing.base import Feature
+from musegen.metrics.hearing.groove import Groove
 from musegen.metrics.tag_maps import read_maps
 
 SHIPPED = Path(__file__).with_name("fitted_tags.safetensors")
@@ -19,9 +20,9 @@ class FittedTags(Judge):
     """What the fitted judges of instruments and of genres share: how much of each name is heard in each clip.
 
     A name's score is its logit, in standard deviations from its mean over the real music. The networks are frozen and
-    were trained on recordings; only the maps from the responses of their filters to the names of ``caption_tags.json``
-    were fitted, by ``scripts/fit_judges.py``, on rendered songs of the training split. So nothing that generates was
-    asked. Of recordings these judges know little.
+    were trained on recordings; only the maps from the responses of their filters, and from the groove, to the names of
+    ``caption_tags.json`` were fitted, by ``scripts/fit_judges.py``, on rendered songs of the training split. So nothing
+    that generates was asked. Of recordings these judges know little.
 
     Args:
         weights: the fitted maps; None for those that ship with musegen.
@@ -33,18 +34,18 @@ class FittedTags(Judge):
     def __init__(self, weights: str | None = None) -> None:
         super().__init__()
         self.weights = weights
-        self.taggers = [MusicnnEmbedder("MSD"), MusicnnEmbedder("MTT")]
+        self.ears = ears()
         self.fitted = read_maps(SHIPPED if weights is None else Path(weights))[self.kind]
         worth = (self.fitted.area(split) for split in ("val", "unseen"))
         self.worth = "AUC {:.2f} on held-out songs, {:.2f} on styles never seen".format(*worth)
 
     def features(self) -> list[Feature]:
-        """Both networks."""
-        return list(self.taggers)
+        """Both networks, and the groove."""
+        return list(self.ears)
 
     def heard_names(self, clips: MusicSet, real: MusicSet) -> np.ndarray:
         """How much of each name is heard in each clip, ``[clips, names]``, in standard deviations of real music."""
-        levels, scale = (self.fitted.map.logits(described(some, self.taggers)) for some in (clips, real))
+        levels, scale = (self.fitted.map.logits(described(some, self.ears)) for some in (clips, real))
         return (levels - scale.mean(0)) / np.maximum(scale.std(0), 1e-6)
 
     def asked_names(self, wanted: Sequence[frozenset[str]]) -> np.ndarray:
@@ -53,6 +54,12 @@ class FittedTags(Judge):
         return np.array([[name in names for name in known] for names in wanted], bool).reshape(-1, len(known))
 
 
-def described(clips: MusicSet, taggers: Sequence[MusicnnEmbedder]) -> np.ndarray:
-    """What the maps read, ``[clips, 3012]``: of both networks how much each filter responds, the mean over windows."""
-    return np.concatenate([clips.values(one, "pooled") for one in taggers], 1).astype(np.float64)
+def ears(every: int = 1) -> list[Feature]:
+    """What the maps read, hearing one of so many windows of three seconds."""
+    return [MusicnnEmbedder("MSD", every), MusicnnEmbedder("MTT", every), Groove()]
+
+
+def described(clips: MusicSet, heard_by: Sequence[Feature]) -> np.ndarray:
+    """What the maps read, ``[clips, 3192]``: responses of the filters, the mean over windows, and the groove."""
+    parts = [clips.values(one, "groove" if isinstance(one, Groove) else "pooled") for one in heard_by]
+    return np.concatenate([part.reshape(len(clips), -1) for part in parts], 1).astype(np.float64)

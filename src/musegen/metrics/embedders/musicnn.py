@@ -22,17 +22,21 @@ class MusicnnEmbedder(AudioEmbedder):
 
     Args:
         dataset: ``MSD`` for the Million Song Dataset's genres and moods, ``MTT`` for MagnaTagATune's instruments.
+        every: hear one window of so many, where much is to be heard.
     """
 
     sample_rate = SAMPLE_RATE
     revision = "2"
     window_seconds = FRAMES * HOP / SAMPLE_RATE
 
-    def __init__(self, dataset: Dataset = "MSD") -> None:
+    def __init__(self, dataset: Dataset = "MSD", every: int = 1) -> None:
         super().__init__()
         if dataset not in TAGS:
             raise ValueError(f"dataset: expected {' or '.join(TAGS)}, got {dataset!r}")
+        if every < 1:
+            raise ValueError(f"every: expected 1 or more, got {every}")
         self.dataset: Dataset = dataset
+        self.every = every
         self.title = f"musicnn {dataset}"
 
     def load(self) -> nn.ModuleDict:
@@ -47,7 +51,7 @@ class MusicnnEmbedder(AudioEmbedder):
             ``windows [n, 200]`` and the tags' ``logits [n, 50]``, one row for each window; ``pooled [1506]``, how much
             each filter responds, the mean over windows.
         """
-        mel = self.network["spectrum"](sound.mono(SAMPLE_RATE).to(self.device))
+        mel = self.network["spectrum"](sound.mono(SAMPLE_RATE).to(self.device))[:: self.every]
         tagger = self.network["tagger"]
         pooled = torch.cat([tagger.pooled(some) for some in mel.split(BATCH)])
         logits, embedding = tagger.described(pooled)
