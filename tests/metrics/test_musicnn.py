@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -14,19 +13,10 @@ from musegen.metrics.embedders.base import cut
 from musegen.metrics.embedders.musicnn import MusicnnEmbedder
 from musegen.metrics.hearing.base import Sound
 from musegen.metrics.musicnn.checkpoint import read_checkpoint
-from musegen.metrics.musicnn.network import POOLED, TAGS, Musicnn, weights
+from musegen.metrics.musicnn.network import POOLED, TAGS, Dataset, Musicnn
+from musicnn_weights import published
 
 GOLDEN = json.loads((Path(__file__).parent / "musicnn_golden.json").read_text(encoding="utf-8"))
-
-
-def published(dataset: str) -> dict[str, np.ndarray]:
-    """The package's weights, or a skipped test: the package itself cannot be imported without TensorFlow."""
-    try:
-        return weights(dataset)  # type: ignore[arg-type]
-    except ImportError as error:
-        if os.environ.get("MUSEGEN_REQUIRE_ALL") == "1":
-            pytest.fail(str(error))
-        pytest.skip(str(error))
 
 
 def sound() -> torch.Tensor:
@@ -38,9 +28,9 @@ def sound() -> torch.Tensor:
 
 
 @pytest.mark.parametrize("dataset", ["MSD", "MTT"])
-def test_tags_and_embedding_are_those_of_tensorflow(dataset: str) -> None:
+def test_tags_and_embedding_are_those_of_tensorflow(dataset: Dataset) -> None:
     published(dataset)
-    embedder, golden = MusicnnEmbedder(dataset), GOLDEN[dataset]  # type: ignore[arg-type]
+    embedder, golden = MusicnnEmbedder(dataset), GOLDEN[dataset]
     with torch.inference_mode():
         logits, vectors = embedder.network["tagger"](embedder.network["spectrum"](sound()))
     assert vectors.shape == (2, 200)
