@@ -174,7 +174,7 @@ def judge(model: FlowModel, pairs: Pairs, guidance: float, draws: int) -> dict[s
     """
     captions = pairs.first[:-1].repeat(draws)
     seeds = [hash_seed(draw, piece) for draw in range(draws) for piece in range(len(pairs.vectors))]
-    settings = {"sampler": Midpoint(), "steps": 25, "guidance": ClassifierFree(guidance), "lane": 256}
+    settings = {"sampler": Midpoint(), "steps": 25, "guidance": ClassifierFree(guidance), "lane": min(256, len(seeds))}
     sampled = model.sample(pairs.condition(captions), seeds, **settings)  # type: ignore[arg-type]
     sampled = sampled.view(draws, *pairs.vectors.shape)
     same = torch.tensor([[a == b for b in pairs.said] for a in pairs.said], device=sampled.device)

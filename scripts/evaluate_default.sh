@@ -14,6 +14,7 @@
 #   TRAIN_SONGS=500        training songs, for nearest neighbours and to fit probes on; or TRAIN, a folder of shards
 #   SECONDS_EACH=12        of every clip and song that is heard (12 s are four windows of musicnn)
 #   NOTES=12               clips whose notes are heard by basic-pitch                PICTURES=6 (songs on the page)
+#   DRAWS=4                of an embedding for each caption, at each guidance of stage 1
 #   JUDGE=                 embedder of music and text for similarity and retrieval, trained apart from the model's own
 #   ONE_STAGE=             model folder of a transformer that reads the caption itself, to compare with
 #   RECORDINGS=            what scripts/fetch_recordings.py fetched, or shards that musegen pack recordings wrote
@@ -114,25 +115,10 @@ cached() { # NAME AUDIO TEXT: embeddings, as the model's own embedder makes them
     { tail -3 "$out/log.cache" >&2; return 1; }
 }
 
-known_as() { # what the model's music was embedded by, as JSON; where it lies, if MODEL is a shipped one's name
-  $python - "$model" << 'PY'
-import json
-import sys
-
-from musegen.generation.folder import find_pipeline, read_embedder
-
-folder = find_pipeline(sys.argv[1])
-print(folder)
-found = read_embedder(folder)
-print(found if isinstance(found, str) else json.dumps(found) if found else "spectral")
-PY
-}
-
 mkdir -p "$out/clips"
-lines=$(known_as)
-folder=${lines%%$'\n'*} embedder=${lines#*$'\n'}
-on_cpu=$($python -c "import sys; from musegen.devices import choose_device; print(choose_device(sys.argv[1]).type)" "$device")
-jobs=${JOBS:-$([ "$on_cpu" = cpu ] && echo "$processes" || echo 1)}
+known=$($python "$here/scripts/describe_pipeline.py" --model "$model" --device "$device")
+{ read -r folder; read -r embedder; read -r on; read -r hears_notes; } <<< "$known"
+jobs=${JOBS:-$([ "$on" = cpu ] && echo "$processes" || echo 1)}
 threads=$(((processes + jobs - 1) / jobs))
 rm -f "$out/log"
 
@@ -186,9 +172,7 @@ if [ -n "${ONE_STAGE:-}" ]; then
   step "evaluate one stage" "$out/one_stage/evaluation.json" "$captions" 250 \
     judged one_stage "$out/clips/known" "$out/clips/one_stage" "${beside[@]}" "${apart[@]}"
 fi
-if $python -c "
-import importlib.util, sys
-sys.exit(any(importlib.util.find_spec(name) is None for name in ('basic_pitch', 'onnxruntime')))"; then
+if [ "$hears_notes" = yes ]; then
   step "evaluate notes" "$out/notes/evaluation.json" "$((2 * notes))" 24 \
     judged notes "$out/clips/known" --truth "$b" --metrics notes --limit "$notes"
 fi
@@ -202,16 +186,16 @@ for part in known unseen; do
 done
 step "guidance" "$out/guidance/guidance.json" "$((songs < 400 ? songs / 2 : 200))" 200 \
   $python "$here/scripts/guidance_of_stage1.py" "$out/shards/known" "$out/guidance" --model "$model" --limit 200 \
-  --device "$device"
+  --draws "${DRAWS:-4}" --device "$device"
 step "pictures" "$out/pictures/index.html" "$pictures" 6 \
   $python "$here/scripts/picture_page.py" "$b" "$out/clips/given_back" "$out/clips/known" "$out/pictures" \
   --count "$pictures" --seconds "$each"
 
 # What does not grow with the sizes is starting up: of every step START seconds of processor time. On a CPU other work
 # makes the clock say more than it would by itself: there processor time tells, shared by all cores; on a GPU the clock.
-awk -F, -v processes="$processes" -v start="${START:-6}" -v cpu="$on_cpu" '
-  {clock += $2; work += $3; rest = (cpu == "cpu" ? $3 / processes : $2) - start / processes; if (rest < 0) rest = 0
+awk -F, -v processes="$processes" -v start="${START:-6}" -v on="$on" '
+  {clock += $2; work += $3; rest = (on == "cpu" ? $3 / processes : $2) - start / processes; if (rest < 0) rest = 0
    whole += start / processes + rest * ($4 ? $5 / $4 : 1)}
   END {printf "took %.1f min by the clock, %.1f min of processor time; with all sizes as at the top of this script ", clock / 60, work / 60
-       printf "it would take %.0f min on %d idle cores%s\n", whole / 60, processes, cpu == "cpu" ? "" : " and this GPU"}
+          printf "it would take %.0f min on %d idle cores%s\n", whole / 60, processes, on == "cpu" ? "" : " and this GPU"}
 ' "$out/times.csv"
