@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from musegen import cli
+from musegen.bench.agreement import verdict
 from musegen.bench.plot import draw
 from musegen.bench.report import Row
 from musegen.bench.steps import fewest
@@ -106,6 +108,8 @@ def test_pipeline(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (["stage2", "--size", "huge"], "size: expected one of poster"),
         (["steps", "--intervals", "0.8-0.2"], "intervals: expected whole, or two flow times such as 0.2-0.8"),
         (["steps", "--stages", "stage3"], "stages: expected stage1 and stage2, got stage3"),
+        (["differences", "--items", "0"], "items: expected 1 or more, got 0"),
+        (["differences", "--stages", "codec"], "stages: expected stage1 and stage2, got codec"),
         (["steps", "--reference", "0"], "reference: expected numbers above 0, got [0]"),
         (["decode", "--device", "toaster"], "device: expected auto, cpu, cuda"),
     ],
@@ -143,6 +147,40 @@ def test_steps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     said = printed(capsys, rows)
     assert "random weights, small; the solution: dpmpp_2m in 64 steps" in said
     assert "stage1 euler, 50 steps, its own: error" in said
+
+
+def test_differences(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--steps", "2", "--items", "3", "--executions", "eager", "--precisions", "float32", "bfloat16"]
+    rows = bench(tmp_path, "differences", *arguments)
+    assert [(row["what"], row["precision"]) for row in rows] == [
+        (f"{stage}, eager", precision) for stage in ("stage1", "stage2") for precision in ("float32", "bfloat16")
+    ]
+    for row in rows:
+        exact = row["precision"] == "float32"
+        assert (row["apart"]["alone"], row["apart"]["reordered"]) == (0, 0)
+        assert row["apart"]["one lane of 3"] < (1e-3 if exact else 1)
+        assert "the same bits in every request" in row["note"]
+        assert row["error"] < 1e-3 if exact else 1e-3 < row["error"] < 5e-2
+        assert row["final"] < 1e-3 if exact else 1e-3 < row["final"] < 5e-2
+    printed(capsys, rows)
+
+
+def test_differences_of_clips(tmp_path: Path) -> None:
+    arguments = ["--stages", "stage1", "--steps", "1", "--items", "2", "--executions", "eager", "--model", "default"]
+    rows = bench(tmp_path, "differences", *arguments, "--seconds", "0.5", "--decoders", "plain", "fast")
+    plain, fast = rows[1:]
+    assert [row["what"] for row in (plain, fast)] == ["clips, eager, decoder plain", "clips, eager, decoder fast"]
+    assert plain["apart"] == fast["apart"] == {"alone": 0, "reordered": 0}
+    assert "final" not in plain, "what others are compared with"
+    assert 0 < fast["final"] < 1e-4
+    assert float(re.findall(r"SI-SDR ([\d.]+) dB", fast["note"])[0]) > 60
+
+
+def test_a_tolerance_that_is_not_kept_and_bits_that_change_are_said() -> None:
+    row = Row("stage1", 4, precision="float32", error=2e-3, same=0.0, apart={"alone": 0.0, "reordered": 0.0})
+    assert verdict(row) == "≤ 0.001 and 0.001 asked: NOT KEPT; the same bits in every request"
+    row = Row("stage1", 4, precision="bfloat16", error=2e-3, same=0.0, apart={"alone": 1e-9, "reordered": 0.0})
+    assert verdict(row) == "≤ 0.01 and 0.001 asked: kept; BITS DEPEND ON THE REQUEST"
 
 
 def test_the_cheapest_of_the_ways_that_come_as_near_is_named() -> None:

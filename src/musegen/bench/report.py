@@ -39,7 +39,9 @@ class Row:
         passes: of one item through the network: an evaluation with guidance counts twice.
         error: relative RMS of the network's evaluation (or of what the row makes) to the plain float32 path.
         guided: the same after guidance, which multiplies the difference of two evaluations.
-        final: the same of the end of the trajectory.
+        same: as error, beside the plain path in the same precision.
+        final: as error, of the end of the trajectory.
+        apart: largest absolute difference of an item's result between requests, by how it was asked for.
         poster: the poster's seconds an item.
         floor: least seconds an item at the measured ceilings.
         parts: seconds an item that each part of the work is busy; parts may run beside each other.
@@ -62,7 +64,9 @@ class Row:
     passes: float | None = None
     error: float | None = None
     guided: float | None = None
+    same: float | None = None
     final: float | None = None
+    apart: dict[str, float] | None = None
     poster: float | None = None
     floor: float | None = None
     parts: dict[str, float] | None = None
@@ -106,7 +110,11 @@ COLUMNS: dict[str, Callable[[Row, float, str], str]] = {
     "passes": lambda row, scale, unit: _number(row.passes, 1),
     "error": lambda row, scale, unit: "" if row.error is None else f"{row.error:.1e}",
     "guided": lambda row, scale, unit: "" if row.guided is None else f"{row.guided:.1e}",
+    "same precision": lambda row, scale, unit: "" if row.same is None else f"{row.same:.1e}",
     "at the end": lambda row, scale, unit: "" if row.final is None else f"{row.final:.1e}",
+    "largest difference": lambda row, scale, unit: ", ".join(
+        f"{name} {value:.1e}" if value else f"{name} 0" for name, value in (row.apart or {}).items()
+    ),
     "parts": lambda row, scale, unit: ", ".join(
         f"{name} {_number(of, scale)}" for name, of in (row.parts or {}).items()
     ),
