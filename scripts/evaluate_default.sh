@@ -13,9 +13,10 @@
 #   GIVEN_BACK=500         songs of B that the codec gives back
 #   TRAIN_SONGS=500        training songs, for nearest neighbours and to fit probes on; or TRAIN, a folder of shards
 #   SECONDS_EACH=12        of every clip and song that is heard (12 s are four windows of musicnn)
+#   SONG_SECONDS=24  TRAIN_SECONDS=29   of songs that are rendered: what is embedded is all of them
 #   NOTES=12               clips whose notes are heard by basic-pitch                PICTURES=6 (songs on the page)
 #   DRAWS=4                of an embedding for each caption, at each guidance of stage 1
-#   JUDGE=                 embedder of music and text for similarity and retrieval, trained apart from the model's own
+#   JUDGE=                 embedder of music and text for similarity and retrieval, in place of musegen evaluate's own
 #   ONE_STAGE=             model folder of a transformer that reads the caption itself, to compare with
 #   RECORDINGS=            what scripts/fetch_recordings.py fetched, or shards that musegen pack recordings wrote
 #   DEVICE=auto  PROCESSES=nproc  JOBS (that sample side by side: 1, on a CPU PROCESSES)  SEED=2000 (of all songs)
@@ -29,6 +30,7 @@ processes=${PROCESSES:-$(nproc)}
 each=${SECONDS_EACH:-12}
 device=${DEVICE:-auto}
 seed=${SEED:-2000}
+length=${SONG_SECONDS:-24}
 captions=${CAPTIONS:-250} seeds=${SEEDS:-2} unseen=${UNSEEN:-200} baseline=${BASELINE:-100}
 songs=${SONGS:-1000} given_back=${GIVEN_BACK:-500} train_songs=${TRAIN_SONGS:-500} notes=${NOTES:-12}
 pictures=${PICTURES:-6}
@@ -116,23 +118,23 @@ cached() { # NAME AUDIO TEXT: embeddings, as the model's own embedder makes them
 }
 
 mkdir -p "$out/clips"
-known=$($python "$here/scripts/describe_pipeline.py" --model "$model" --device "$device")
-{ read -r folder; read -r embedder; read -r on; read -r hears_notes; } <<< "$known"
+$python "$here/scripts/describe_pipeline.py" "$out/pipeline.txt" --model "$model" --device "$device"
+{ read -r folder; read -r embedder; read -r on; read -r hears_notes; } < "$out/pipeline.txt"
 jobs=${JOBS:-$([ "$on" = cpu ] && echo "$processes" || echo 1)}
 threads=$(((processes + jobs - 1) / jobs))
 rm -f "$out/log"
 
-step "render known" "$out/songs/known/index.json" "$songs" 1000 rendered known "$songs" val "$seed" 24
-step "render unseen" "$out/songs/unseen/index.json" "$unseen" 200 rendered unseen "$unseen" unseen "$seed" 24
+step "render known" "$out/songs/known/index.json" "$songs" 1000 rendered known "$songs" val "$seed" "$length"
+step "render unseen" "$out/songs/unseen/index.json" "$unseen" 200 rendered unseen "$((unseen + unseen / 10 + 1))" unseen "$seed" "$length"
 if [ -z "${TRAIN:-}" ]; then
-  step "render train" "$train/index.json" "$train_songs" 500 rendered train "$train_songs" train 0 29
+  step "render train" "$train/index.json" "$train_songs" 500 rendered train "$train_songs" train 0 "${TRAIN_SECONDS:-29}"
 fi
 step "halve" "$out/songs/halves/b/index.json" "$songs" 1000 $musegen halve "$out/songs/known" "$out/songs/halves"
 a=$out/songs/halves/a b=$out/songs/halves/b
 
 step "sample known" "$out/clips/known.done" "$((captions * seeds))" 500 \
   sampled known "$b" --captions "$captions" --seeds "$seeds"
-step "sample unseen" "$out/clips/unseen.done" "$unseen" 200 sampled unseen "$out/songs/unseen" --captions "$unseen"
+step "sample unseen" "$out/clips/unseen.done" "$unseen" 200 sampled unseen "$out/songs/unseen" --captions "$unseen"  # a few more songs, as some have one caption
 if [ -d "$folder/regression" ]; then
   # the same choice of captions: some of those that the flow was asked
   step "sample regression" "$out/clips/regression.done" "$((baseline * seeds))" 200 \

@@ -80,6 +80,7 @@ def _run(arguments: list[str], folder: str, printed: str) -> None:
 
         main()
     else:
+        sys.path.insert(0, os.path.dirname(arguments[0]))  # as python does
         runpy.run_path(arguments[0], run_name="__main__")
 
 
