@@ -12,7 +12,6 @@ from helpers import randomise
 from musegen.metrics.base import MusicSet, Sets
 from musegen.metrics.embedders.rendered_judge import RenderedJudge
 from musegen.metrics.hearing.base import Sound
-from musegen.metrics.hearing.pulse import TEMPI, Pulse
 from musegen.metrics.joint_numbers import HEARD, SAID, said_numbers, tempo_numbers
 from musegen.metrics.music import Piece
 from musegen.metrics.similarity import TextSimilarity
@@ -33,20 +32,6 @@ def weights(tmp_path: Path) -> str:
     assert isinstance(towers, TwoTowers)
     write_towers(tmp_path / "towers.safetensors", towers, {"worth": "finds nothing"})
     return str(tmp_path / "towers.safetensors")
-
-
-def test_a_pulse_stands_at_its_tempo() -> None:
-    curves = np.asarray(Pulse().hear(sound(100, 0))["curves"])
-    assert curves.shape == (3, 80)
-    among = (TEMPI > 80) & (TEMPI < 130)
-    assert TEMPI[among][curves[2, among].argmax()] == pytest.approx(100, rel=0.03)
-
-
-@pytest.mark.parametrize("seconds", [0.0, 1.0, 5.0])
-def test_silence_has_no_pulse(seconds: float) -> None:
-    heard = Pulse().hear(Sound(torch.zeros(2, int(seconds * RATE)), RATE))
-    assert not heard["curves"].any()
-    assert np.isfinite(heard["bands"]).all()
 
 
 def test_figures_are_read_out_of_captions() -> None:

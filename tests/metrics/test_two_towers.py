@@ -20,12 +20,12 @@ def made_songs(count: int, seed: int, twins: bool = False) -> Songs:
     heard, said = torch.randn(5, 30, generator=mix), torch.randn(5, 24, generator=mix)
     chance = torch.Generator().manual_seed(seed)
     hidden = torch.randn(count, 5, generator=chance)
-    views = (hidden @ heard)[:, None] + 0.3 * torch.randn(count, 2, 30, generator=chance)
+    numbers = hidden @ heard + 0.3 * torch.randn(count, 30, generator=chance)
     states = [(one @ said).expand(3 + number % 3, -1) for number, one in enumerate(hidden) for _ in range(2)]
     states = [one + 0.3 * torch.randn(one.shape, generator=chance) for one in states]
     means = torch.zeros(2 * count) if twins else torch.arange(2 * count)
     return Songs(
-        3 + 5 * views, Said(states, torch.zeros(2 * count, 1), means), [[2 * n, 2 * n + 1] for n in range(count)]
+        3 + 5 * numbers, Said(states, torch.zeros(2 * count, 1), means), [[2 * n, 2 * n + 1] for n in range(count)]
     )
 
 

@@ -41,12 +41,12 @@ class Songs:
     """Songs with captions.
 
     Args:
-        views: what was heard, ``[songs, views, numbers]``: of one song, its whole and parts of it.
+        heard: what was heard, ``[songs, numbers]``.
         said: all captions.
         own: the captions of each song, as places in `said`.
     """
 
-    views: Tensor
+    heard: Tensor
     said: Said
     own: Sequence[Sequence[int]]
 
@@ -57,14 +57,14 @@ def fit_towers(
     epochs: int = 60,
     batch: int = 256,
     rate: float = 2e-3,
-    decay: float = 0.1,
+    decay: float = 0.5,
     noise: float = 0.2,
     seed: int = 0,
     told: Callable[[int, float], None] | None = None,
 ) -> list[float]:
     """Fit both towers by a symmetric contrastive loss; in place.
 
-    Each epoch has every song once, with one view and one caption drawn anew. Captions that say the same as a song's own
+    Each epoch has every song once, with one of its captions drawn anew. Captions that say the same as a song's own
     do not count against it.
 
     Args:
@@ -87,10 +87,8 @@ def fit_towers(
     count = len(songs.own)
     if count < 2:
         raise ValueError(f"expected two songs or more to tell apart, got {count}")
-    torch.manual_seed(seed)
-    flat = songs.views.flatten(0, 1)
-    towers.centre.copy_(flat.mean(0))
-    towers.spread.copy_(flat.std(0).clamp(min=SPREAD))
+    towers.centre.copy_(songs.heard.mean(0))
+    towers.spread.copy_(songs.heard.std(0).clamp(min=SPREAD))
     chance = torch.Generator().manual_seed(seed)
     plain = [one for one in towers.parameters() if one.ndim < 2]
     heavy = [one for one in towers.parameters() if one.ndim > 1]
@@ -100,28 +98,29 @@ def fit_towers(
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps + 1, pct_start=0.1)
     losses = []
     towers.train()
-    for epoch in range(epochs):
-        total = 0.0
-        for chosen in torch.randperm(count, generator=chance).split(batch):
-            loss = _loss(towers, songs, chosen, noise, chance)
-            if not loss.isfinite():
-                raise ValueError(f"epoch {epoch}: the loss is {float(loss)}; expected a smaller rate than {rate}")
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            schedule.step()
-            total += float(loss.detach()) * len(chosen) / count
-        losses.append(total)
-        if told is not None:
-            told(epoch, total)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        for epoch in range(epochs):
+            total = 0.0
+            for chosen in torch.randperm(count, generator=chance).split(batch):
+                loss = _loss(towers, songs, chosen, noise, chance)
+                if not loss.isfinite():
+                    raise ValueError(f"epoch {epoch}: the loss is {float(loss)}; expected a smaller rate than {rate}")
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                schedule.step()
+                total += float(loss.detach()) * len(chosen) / count
+            losses.append(total)
+            if told is not None:
+                told(epoch, total)
     towers.eval()
     return losses
 
 
 def _loss(towers: TwoTowers, songs: Songs, chosen: Tensor, noise: float, chance: torch.Generator) -> Tensor:
     """Of one batch: each song among the captions, each caption among the songs."""
-    view = torch.randint(songs.views.shape[1], (len(chosen),), generator=chance)
-    numbers = songs.views[chosen, view]
+    numbers = songs.heard[chosen]
     numbers = numbers + noise * towers.spread * torch.randn(numbers.shape, generator=chance)
     captions = [
         songs.own[song][int(torch.randint(len(songs.own[song]), (1,), generator=chance))] for song in chosen.tolist()
@@ -137,6 +136,6 @@ def _loss(towers: TwoTowers, songs: Songs, chosen: Tensor, noise: float, chance:
 
 @torch.inference_mode()
 def similarities(towers: TwoTowers, songs: Songs) -> Tensor:
-    """Cosines ``[songs, songs]`` of each song's first view with each song's first caption."""
+    """Cosines ``[songs, songs]`` of each song with each song's first caption."""
     said = [towers.embed_said(*songs.said.batch([own[0]])) for own in songs.own]
-    return towers.embed_heard(songs.views[:, 0]) @ torch.cat(said).T
+    return towers.embed_heard(songs.heard) @ torch.cat(said).T

@@ -12,25 +12,24 @@ from musegen.metrics.wanted import wanted_of
 SLOWEST, STEPS, STEPS_AN_OCTAVE = 40.0, 32, 12
 """Tempi as places on a scale of semitones, from 40 beats a minute up."""
 
-HEARD = 2 * POOLED + 3 * 80 + 2 * 40 + 12 + 24 + STEPS + STEPS_AN_OCTAVE
+HEARD = 2 * POOLED + 12 + 24 + STEPS + STEPS_AN_OCTAVE
 SAID = 2 + STEPS + STEPS_AN_OCTAVE + 12 + 24 + 2
 
 
-def heard_numbers(msd: Heard, mtt: Heard, pulse: Heard, tempo: Heard, key: Heard) -> np.ndarray:
+def heard_numbers(msd: Heard, mtt: Heard, tempo: Heard, key: Heard) -> np.ndarray:
     """All numbers about a clip, ``[HEARD]``.
 
     Args:
         msd: by musicnn, trained on the Million Song Dataset.
         mtt: by musicnn, trained on MagnaTagATune.
-        pulse: by `musegen.metrics.hearing.pulse.Pulse`.
         tempo: by `musegen.metrics.hearing.tempo.Tempo`.
         key: by `musegen.metrics.hearing.key.Key`.
     """
     chroma = np.asarray(key["chroma"], np.float64)
     chroma = chroma / max(float(np.linalg.norm(chroma)), 1e-9)
     parts = [
-        msd["pooled"], mtt["pooled"], np.ravel(pulse["curves"]), np.ravel(pulse["bands"]),
-        chroma, profiles() @ (chroma - chroma.mean()), *tempo_numbers(float(tempo["tempo"])),
+        msd["pooled"], mtt["pooled"], chroma, profiles() @ (chroma - chroma.mean()),
+        *tempo_numbers(float(tempo["tempo"])),
     ]  # fmt: skip
     return np.concatenate(parts).astype(np.float32)
 

@@ -17,7 +17,6 @@ from musegen.metrics.embedders.base import AudioEmbedder
 from musegen.metrics.embedders.musicnn import MusicnnEmbedder
 from musegen.metrics.hearing.base import Feature, Heard, Sound
 from musegen.metrics.hearing.key import Key
-from musegen.metrics.hearing.pulse import Pulse
 from musegen.metrics.hearing.tempo import RATE, Tempo
 from musegen.metrics.joint_numbers import HEARD, SAID, heard_numbers, said_numbers
 from musegen.metrics.two_towers import TwoTowers, read_towers
@@ -28,10 +27,10 @@ SHIPPED = Path(__file__).parents[1] / "rendered_judge.safetensors"
 class RenderedJudge(AudioEmbedder):
     """Music and text in one space of 128 numbers, by two small networks over frozen ears and a frozen reader.
 
-    Of a clip it hears both musicnns (trained on recordings), the autocorrelation of onsets, tempo and key; of a caption
-    it reads MiniLM's states, and tempo and key where they are named. ``scripts/fit_similarity.py`` fitted the networks
-    between, on rendered songs of seeds of their own. No weight, no song and no network that hears is shared with the
-    embedder that a model is conditioned on. Of recordings it knows little.
+    Of a clip it hears both musicnns (trained on recordings), pitch classes and tempo; of a caption it reads MiniLM's
+    states, and tempo and key where they are named. ``scripts/fit_similarity.py`` fitted the networks between, on
+    rendered songs of seeds of their own. No weight, no song and no network that hears is shared with the embedder that
+    a model is conditioned on; MiniLM, which nobody trains, is. Of recordings it knows little.
 
     After "Learning Transferable Visual Models From Natural Language Supervision", 2021,
     https://arxiv.org/abs/2103.00020.
@@ -59,7 +58,7 @@ class RenderedJudge(AudioEmbedder):
 
     @property
     def parts(self) -> Sequence[Feature]:
-        """Both musicnns, onsets, tempo and key, which other metrics hear too."""
+        """Both musicnns, tempo and key, which other metrics hear too."""
         return self._parts
 
     def gathered(self, *heard: Heard) -> Heard:
@@ -98,4 +97,4 @@ class RenderedJudge(AudioEmbedder):
 
 def ears() -> list[Feature]:
     """What hears for `musegen.metrics.joint_numbers.heard_numbers`, in its order."""
-    return [MusicnnEmbedder("MSD"), MusicnnEmbedder("MTT"), Pulse(), Tempo(), Key()]
+    return [MusicnnEmbedder("MSD"), MusicnnEmbedder("MTT"), Tempo(), Key()]
