@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from musegen import cli
 from musegen.bench.agreement import verdict
 from musegen.bench.plot import draw
 from musegen.bench.report import Row
+from musegen.bench.roofline import Counter, Roofline
+from musegen.bench.scaling import said
 from musegen.bench.steps import fewest
 
 
@@ -110,6 +113,7 @@ def test_pipeline(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (["steps", "--stages", "stage3"], "stages: expected stage1 and stage2, got stage3"),
         (["differences", "--items", "0"], "items: expected 1 or more, got 0"),
         (["differences", "--stages", "codec"], "stages: expected stage1 and stage2, got codec"),
+        (["scaling", "--sizes", "vast"], "sizes: expected some of poster"),
         (["steps", "--reference", "0"], "reference: expected numbers above 0, got [0]"),
         (["decode", "--device", "toaster"], "device: expected auto, cpu, cuda"),
     ],
@@ -174,6 +178,38 @@ def test_differences_of_clips(tmp_path: Path) -> None:
     assert "final" not in plain, "what others are compared with"
     assert fast["final"] < 1e-4
     assert float(re.findall(r"SI-SDR ([\d.]+) dB", fast["note"])[0]) > 60
+
+
+def test_scaling(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = bench(tmp_path, "scaling", "--sizes", "tiny", "--batch-sizes", "1", "4", "--runs", "1")
+    stages = ("stage1 tiny", "stage2 tiny")
+    assert [(row["what"], row["batch"]) for row in rows] == [(what, batch) for what in stages for batch in (1, 4)]
+    for row in rows:
+        assert row["predicted"] >= 0.999 * row["floor"], "launching is a roof more"
+        assert re.search(r"M, (launching|moving|computing), knee at [\d.]+", row["note"])
+        assert ("; efficiency " in row["note"]) == (row["batch"] == 4)
+    assert "one operation takes" in printed(capsys, rows)
+
+
+def test_roofs() -> None:
+    roofs = Roofline(launch=3e-3, move=2e-3, compute=1e-3)
+    assert [roofs.seconds(items) for items in (1, 3, 6)] == pytest.approx([3e-3, 3e-3, 6e-3])
+    assert roofs.knee == pytest.approx(3)
+    assert [roofs.bound(items) for items in (1, 6)] == ["launching", "computing"]
+    assert [roofs.efficiency(items) for items in (3, 6)] == pytest.approx([1, 0.5])
+    assert Roofline(launch=0, move=2e-3, compute=1e-3).bound(1) == "moving"
+
+
+def test_operations_are_counted_without_views() -> None:
+    with Counter() as counter:
+        x = torch.ones(4, 4)
+        (x.t().unsqueeze(0)[:, 0] + 1).mul_(2)
+    assert counter.count == 3, "ones, the sum and the product; a transpose, a new axis and a slice compute nothing"
+
+
+def test_what_is_said_beside_the_poster() -> None:
+    rows = [Row("stage2 poster", 1, each=1.0), Row("stage2 poster", 16, each=0.625), Row("stage1 poster", 1, each=1.0)]
+    assert said(rows) == ["stage2 poster, 16 at once: 10.0%; the poster's 9.3%"]
 
 
 def test_a_tolerance_that_is_not_kept_and_bits_that_change_are_said() -> None:

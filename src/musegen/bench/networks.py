@@ -23,7 +23,9 @@ EMBEDDING: dict[str, dict[str, Any]] = {
     "500M": {"dim": 1280, "depth": 19, "heads": 20},
     "1000M": {"dim": 1792, "depth": 19, "heads": 28},
     "1500M": {"dim": 2048, "depth": 22, "heads": 32},
+    "tiny": {"dim": 64, "depth": 2, "heads": 2},
     "small": {"dim": 128, "depth": 4, "heads": 4},
+    "wide": {"dim": 512, "depth": 6, "heads": 8},
 }
 LATENTS: dict[str, dict[str, Any]] = {
     "poster": {},
@@ -31,6 +33,8 @@ LATENTS: dict[str, dict[str, Any]] = {
     "300M": {"dim": 1024, "depth": 15, "heads": 16, "kv_heads": 8},
     "500M": {"dim": 1280, "depth": 16, "heads": 20, "kv_heads": 10},
     "1500M": {"dim": 1792, "depth": 25, "heads": 28, "kv_heads": 14},
+    "tiny": {"frames": 64, "dim": 64, "depth": 2, "heads": 1, "condition_dim": 64, "vector_dim": 128},
+    "wide": {"frames": 64, "dim": 512, "depth": 6, "heads": 8, "condition_dim": 64, "vector_dim": 128},
     "small": {"frames": 64, "dim": 128, "depth": 3, "heads": 2, "condition_dim": 64, "vector_dim": 128},
 }
 CODEC: dict[str, dict[str, Any]] = {

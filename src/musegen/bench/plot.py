@@ -47,9 +47,14 @@ def _lines(axes: Any, rows: Sequence[Row], scale: tuple[float, str]) -> None:
         points = [(row.batch, row.each) for row in rows if (row.what, row.lane_kind, row.precision) == key and row.each]
         batches, each = zip(*sorted(points), strict=True)
         label = ", ".join(part for part in key if part)
-        axes.plot(batches, [seconds * scale[0] for seconds in each], "o-", label=label)
+        foreseen = {row.batch: row.predicted for row in rows if (row.what, row.lane_kind, row.precision) == key}
+        style = "o" if any(foreseen.values()) else "o-"
+        (line,) = axes.plot(batches, [seconds * scale[0] for seconds in each], style, label=label)
+        if style == "o":  # the line is what was predicted
+            lines = [(batch, seconds * scale[0]) for batch, seconds in sorted(foreseen.items()) if seconds]
+            axes.plot(*zip(*lines, strict=True), "-", color=line.get_color(), linewidth=1)
     for kind, style in (("poster", "k--"), ("floor", "k:")):
-        known = sorted({(row.batch, value) for row in rows if (value := getattr(row, kind))})
+        known = sorted({(row.batch, value) for row in rows if (value := getattr(row, kind)) and not row.predicted})
         if known:
             batches, each = zip(*known, strict=True)
             axes.plot(batches, [seconds * scale[0] for seconds in each], style, marker=".", label=kind)

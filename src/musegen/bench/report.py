@@ -44,6 +44,7 @@ class Row:
         apart: largest absolute difference of an item's result between requests, by how it was asked for.
         poster: the poster's seconds an item.
         floor: least seconds an item at the measured ceilings.
+        predicted: seconds an item by `musegen.bench.roofline`.
         parts: seconds an item that each part of the work is busy; parts may run beside each other.
         note: anything else.
         failed: why there is no figure.
@@ -69,6 +70,7 @@ class Row:
     apart: dict[str, float] | None = None
     poster: float | None = None
     floor: float | None = None
+    predicted: float | None = None
     parts: dict[str, float] | None = None
     note: str = ""
     failed: str = ""
@@ -99,6 +101,7 @@ COLUMNS: dict[str, Callable[[Row, float, str], str]] = {
     "precision": lambda row, scale, unit: row.precision,
     "poster": lambda row, scale, unit: _number(row.poster, scale),
     "measured": lambda row, scale, unit: row.failed[:100] if row.failed else f"{_number(row.each, scale)} {unit}",
+    "predicted": lambda row, scale, unit: _number(row.predicted, scale),
     "floor": lambda row, scale, unit: _number(row.floor, scale),
     "±": lambda row, scale, unit: "" if row.spread is None else f"{100 * row.spread:.0f}%",
     "cold s": lambda row, scale, unit: _number(row.cold, 1),
