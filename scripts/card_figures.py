@@ -72,8 +72,10 @@ def judged(evaluation: Path, file: str, what: str, names: Sequence[str] = ()) ->
     titles = list(names) if several else ["ours"]
     heading = ["", "real (ceiling)", "chance", *titles, *([] if several else ["of real"]), "clips", "how to read it"]
     lines = [row(heading), row(["---"] * len(heading))]
-    for figures in zip(*(folder["figures"] for folder in folders), strict=True):
-        first = figures[0]
+    known = [{one["name"]: one for one in folder["figures"]} for folder in folders]
+    for name in dict.fromkeys(name for one in known for name in one):
+        figures = [one.get(name, {}) for one in known]
+        first = next(figure for figure in figures if figure)
         if all(figure.get("ours") is None for figure in figures):
             note = first.get("note", "")
             lines.append(row([first["name"], *[NONE] * (len(heading) - 2), f"not measured: {note}"]))

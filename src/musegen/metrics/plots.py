@@ -15,6 +15,7 @@ from musegen.metrics.figures import Estimate, Figure
 from musegen.metrics.hearing.key import Key
 from musegen.metrics.hearing.tempo import Tempo
 from musegen.metrics.key import related
+from musegen.metrics.report import side_by_side
 
 RELATIONS = ("same", "relative", "fifth", "parallel", "other")
 COLOURS = ("tab:blue", "tab:orange", "tab:green", "tab:red", "tab:purple")
@@ -58,7 +59,7 @@ def _agreement(evaluations: Sequence[Evaluation]) -> Any:
     """Shares of clips: bars of ours, with the ceiling and chance as marks."""
     from matplotlib import pyplot
 
-    rows = [row for row in zip(*(one.figures for one in evaluations), strict=True) if _is_share(row[0])]
+    rows = [row for row in side_by_side(evaluations) if _is_share(row[0])]
     if not rows:
         return None
     figure, axes = pyplot.subplots(figsize=(8, 1.2 + 0.42 * len(rows) * max(1, 0.6 * len(evaluations))))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ def rows_of(evaluations: Sequence[Evaluation]) -> tuple[list[str], list[list[str
     names = [Path(one.folder).name or one.folder for one in evaluations] if several else ["ours"]
     heading = ["", "real", "chance", *names, *([] if several else ["of real"]), "clips", "how to read it"]
     rows = []
-    for together in zip(*(one.figures for one in evaluations), strict=True):
+    for together in side_by_side(evaluations):
         first = together[0]
         share = "" if several or first.of_ceiling is None else f"{first.of_ceiling:.2f}"
         rows.append(
@@ -67,6 +68,19 @@ def rows_of(evaluations: Sequence[Evaluation]) -> tuple[list[str], list[list[str
             ]
         )
     return heading, rows
+
+
+def side_by_side(evaluations: Sequence[Evaluation]) -> list[list[Figure]]:
+    """Each figure of all folders together, by its name; one that a folder lacks was not measured there."""
+    first: dict[str, Figure] = {}
+    for one in evaluations:
+        for figure in one.figures:
+            first.setdefault(figure.name, figure)
+    known = [{figure.name: figure for figure in one.figures} for one in evaluations]
+    return [
+        [figures.get(name) or replace(figure, ours=None, note="not measured here") for figures in known]
+        for name, figure in first.items()
+    ]
 
 
 def markdown(evaluations: Sequence[Evaluation]) -> str:
