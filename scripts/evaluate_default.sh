@@ -19,6 +19,7 @@
 #   JUDGE=                 embedder of music and text for similarity and retrieval, in place of musegen evaluate's own
 #   ONE_STAGE=             model folder of a transformer that reads the caption itself, to compare with
 #   RECORDINGS=            what scripts/fetch_recordings.py fetched, or shards that musegen pack recordings wrote
+#                          RECORDED_SECONDS=30, of each of their tracks, from its beginning
 #   DEVICE=auto  PROCESSES=nproc  JOBS (that sample side by side: 1, on a CPU PROCESSES)  SEED=2000 (of all songs)
 set -euo pipefail
 here=$(cd "$(dirname "$0")/.." && pwd)
@@ -108,7 +109,12 @@ recorded() { # music that was recorded, as shards; those that training leaves ou
     ln -sfn "$(realpath "$RECORDINGS")" "$out/recordings"
   else
     rm -rf "$out/recordings"
-    $musegen pack recordings "$out/recordings" --options.folder "$RECORDINGS" --processes "$processes"
+    local part
+    mkdir -p "$out/recordings"
+    for part in test val; do # by the same rule by which training leaves them out, which may leave out nobody
+      $musegen pack recordings "$out/recordings" --options.folder "$RECORDINGS" --split "$part" \
+        --processes "$processes" || say "no recordings for $part"
+    done
   fi
 }
 
@@ -151,7 +157,7 @@ if [ -n "${RECORDINGS:-}" ]; then
   for part in test val; do
     if [ -f "$out/recordings/$part/index.json" ]; then
       step "codec on recordings ($part)" "$out/codec_recordings_$part/codec.json" 1 1 \
-        codec "codec_recordings_$part" "$out/recordings/$part"
+        codec "codec_recordings_$part" "$out/recordings/$part" --seconds "${RECORDED_SECONDS:-30}"
     fi
   done
 fi
