@@ -111,18 +111,19 @@ def fit_kind(
         for split in ("val", "unseen")
     }
     kept = areas["val"] >= worst
-    print(f"\n{kind:14}{'songs':>8}{'val AUC':>10}{'unseen AUC':>12}")
-    for name, songs, good, *told in zip(
-        [every[number] for number in enough], count[enough], kept, areas["val"], areas["unseen"], strict=True
-    ):
-        print(f"{name:14}{songs:8d}{told[0]:10.2f}{told[1]:12.2f}{'' if good else '  left out'}")
+    told = zip(enough, count[enough], kept, areas["val"], areas["unseen"], strict=True)
+    print(f"\n{kind:14}{'songs':>8}{'of val':>8}{'AUC':>8}{'of unseen':>11}{'AUC':>8}")
+    for number, songs, good, of_val, of_unseen in told:
+        had, met = (int(labels[split][:, number].sum()) for split in ("val", "unseen"))
+        out = "" if good else "  left out"
+        print(f"{every[number]:14}{songs:8d}{had:8d}{of_val:8.2f}{met:11d}{of_unseen:8.2f}{out}")
     rows = Logistic(whole.mean, whole.std, whole.weight[kept], whole.bias[kept])
     found = TagMap(
         [every[number] for number in enough[kept]],
         rows,
         {split: values[kept].tolist() for split, values in areas.items()},
     )
-    print(f"{f'mean of {len(found.names)}':22}{found.area('val'):10.2f}{found.area('unseen'):12.2f}")
+    print(f"{f'mean of {len(found.names)}':30}{found.area('val'):8.3f}{found.area('unseen'):19.3f}")
     return found
 
 

@@ -94,7 +94,7 @@ def test_named_instruments_are_among_the_strongest(maps: Path) -> None:
     captions = ["with piano", "with flute and drums", "with piano and flute", "with tuba"]
     # these four are the scale: piano; flute and drums; piano and drums, no flute; nothing much
     levels = [[9.0, 0.0, 0.0], [0.0, 5.0, 8.0], [8.0, 0.0, 5.0], [1.0, 1.0, 1.0]]
-    share, order = metric.measure(Sets(clips(captions, levels)))
+    order, share = metric.measure(Sets(clips(captions, levels)))
     assert share.name == "instruments, found (fitted)"
     assert order.name == "instruments (fitted)"
     assert share.ours is not None
@@ -112,7 +112,7 @@ def test_the_strongest_genre_is_a_named_one(maps: Path) -> None:
     captions = ["slow jazz", "fast rock", "loud rock", "a march"]
     levels = [[5.0, 0.0], [0.0, 5.0], [4.0, 3.0], [0.0, 0.0]]
     real = clips(["jazz", "rock"], [[9.0, 1.0], [1.0, 9.0]], prompted=False)
-    first, order = metric.measure(Sets(clips(captions, levels), truth=real))
+    order, first = metric.measure(Sets(clips(captions, levels), truth=real))
     assert first.ours is not None
     assert (first.ours.value, first.ours.count) == (pytest.approx(2 / 3), 3)
     assert first.ceiling is not None

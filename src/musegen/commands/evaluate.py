@@ -45,8 +45,9 @@ def evaluate(
             distance, diversity and nearest training music are measured by. By default musicnn.
         joint: an embedder of music and text for similarity and retrieval (clap, muq_mulan, a class path, a recipe in
             JSON), trained apart from the model's own; without one both are left out.
-        metrics: only these, parted by commas: tempo, key, instruments, genre, tags, similarity, frechet, diversity,
-            neighbours, loudness, clipping, silence; and notes, which is not asked otherwise.
+        metrics: only these, parted by commas: tempo, key, fitted_instruments, fitted_genre, tags, similarity, frechet,
+            diversity, neighbours, loudness, clipping, silence; and notes, instruments and genre (the latter two by
+            musicnn's own tags, for recordings), which are not asked otherwise.
         seconds: of every clip no more than its first are heard; by default the length of the longest clip judged.
         limit: take no more than so many clips of each folder, spread evenly.
         out: folder for evaluation.json, evaluation.md and the plots.

@@ -13,9 +13,9 @@ from musegen.metrics.clipping import Clipping
 from musegen.metrics.diversity import Diversity
 from musegen.metrics.embedders.base import AudioEmbedder
 from musegen.metrics.figures import Figure
+from musegen.metrics.fitted_genre import FittedGenre
+from musegen.metrics.fitted_instruments import FittedInstruments
 from musegen.metrics.frechet import FrechetDistance
-from musegen.metrics.genre import GenreAgreement
-from musegen.metrics.instruments import InstrumentAgreement
 from musegen.metrics.key import KeyAgreement
 from musegen.metrics.listening import Account, Listener, longest
 from musegen.metrics.loudness import Loudness
@@ -52,14 +52,14 @@ class Evaluation:
 def standard_metrics(
     embedders: Sequence[AudioEmbedder | None] = (None,), joint: AudioEmbedder | None = None
 ) -> list[Metric]:
-    """All metrics.
+    """All metrics but those that are asked for by name: notes, and musicnn's own tags for instruments and genres.
 
     Args:
         embedders: for the distances between clips; None for musicnn.
         joint: of music and text, for similarity and retrieval.
     """
     compared = [kind(one) for one in embedders for kind in (FrechetDistance, Diversity, NearestTraining)]
-    judges = [TempoAgreement(), KeyAgreement(), InstrumentAgreement(), GenreAgreement(), TagAgreement()]
+    judges = [TempoAgreement(), KeyAgreement(), FittedInstruments(), FittedGenre(), TagAgreement()]
     return [*judges, TextSimilarity(joint), *compared, Loudness(), Clipping(), Silence()]
 
 

@@ -13,7 +13,7 @@ from musegen.metrics.wanted import Wanted
 
 
 class FittedGenre(FittedTags):
-    """Share of clips whose strongest genre is a named one, and share of pairs in the right order (chance: a half).
+    """Share of pairs in the right order (chance: a half), and share of clips whose strongest genre is a named one.
 
     Args:
         weights: the fitted maps; None for those that ship with musegen.
@@ -24,11 +24,11 @@ class FittedGenre(FittedTags):
     def __init__(self, weights: str | None = None) -> None:
         super().__init__(weights)
         self.names: Mapping[str, str] = {
-            "genre, first (fitted)": "the strongest is a named one",
             "genre (fitted)": f"named before unnamed, of all pairs; {self.worth}",
+            "genre, first (fitted)": "the strongest is a named one",
         }
 
     def scores(self, clips: MusicSet, wanted: Sequence[Wanted], real: MusicSet) -> Mapping[str, np.ndarray]:
         """Between 0 and 1; NaN for a caption without a genre."""
         heard, asked = self.heard_names(clips, real), self.asked_names([one.genres for one in wanted])
-        return dict(zip(self.names, (found_first(heard, asked), ordered(heard, asked)), strict=True))
+        return dict(zip(self.names, (ordered(heard, asked), found_first(heard, asked)), strict=True))

@@ -13,7 +13,7 @@ from musegen.metrics.wanted import Wanted
 
 
 class FittedInstruments(FittedTags):
-    """Share of the named instruments that are among the strongest, and of pairs in the right order.
+    """Share of pairs in the right order (chance: a half), and of the named instruments that are among the strongest.
 
     Of the k instruments that a caption names, those among the k strongest count.
 
@@ -26,14 +26,14 @@ class FittedInstruments(FittedTags):
     def __init__(self, weights: str | None = None) -> None:
         super().__init__(weights)
         self.names: Mapping[str, str] = {
-            "instruments, found (fitted)": "of those named, among as many strongest",
             "instruments (fitted)": f"named before unnamed, of all pairs; {self.worth}",
+            "instruments, found (fitted)": "of those named, among as many strongest",
         }
 
     def scores(self, clips: MusicSet, wanted: Sequence[Wanted], real: MusicSet) -> Mapping[str, np.ndarray]:
         """Between 0 and 1; NaN for a caption without instruments."""
         heard, asked = self.heard_names(clips, real), self.asked_names([one.instruments for one in wanted])
-        return dict(zip(self.names, (found(heard, asked), ordered(heard, asked)), strict=True))
+        return dict(zip(self.names, (ordered(heard, asked), found(heard, asked)), strict=True))
 
 
 def found(heard: np.ndarray, asked: np.ndarray) -> np.ndarray:
