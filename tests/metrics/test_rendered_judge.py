@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +11,13 @@ import pytest
 import torch
 
 from helpers import randomise
+from musegen.cli import main
+from musegen.commands.render import render
+from musegen.conditioning.spectral import SpectralEmbedder
 from musegen.metrics.base import MusicSet, Sets
-from musegen.metrics.embedders.rendered_judge import RenderedJudge
+from musegen.metrics.embedders.joint import FromConditioning
+from musegen.metrics.embedders.rendered_judge import SHIPPED, RenderedJudge
+from musegen.metrics.evaluation import standard_metrics
 from musegen.metrics.hearing.base import Sound
 from musegen.metrics.joint_numbers import HEARD, SAID, said_numbers, tempo_numbers
 from musegen.metrics.music import Piece
@@ -18,6 +25,15 @@ from musegen.metrics.similarity import TextSimilarity
 from musegen.metrics.two_towers import TwoTowers, write_towers
 from musegen.metrics.wanted import wanted_of
 from music_made import RATE, chords, clicks
+from musicnn_weights import published
+from refusal import refusal
+from renderer import need_renderer
+
+
+def need_musicnn() -> None:
+    """Skip a test, or fail it where everything is required, unless both networks are there."""
+    published("MSD")
+    published("MTT")
 
 
 def sound(tempo: float, tonic: int) -> Sound:
@@ -50,6 +66,7 @@ def test_octaves_of_a_tempo_share_a_place_on_the_circle() -> None:
 
 
 def test_the_whole_is_heard_by_its_parts(weights: str) -> None:
+    need_musicnn()
     judge, clip = RenderedJudge(weights), sound(120, 3)
     alone = judge.clip_vector(judge.hear(clip))
     by_parts = judge.clip_vector(judge.gathered(*(part.hear(clip) for part in judge.parts)))
@@ -61,6 +78,7 @@ def test_the_whole_is_heard_by_its_parts(weights: str) -> None:
 
 
 def test_silence_is_heard_as_something_finite(weights: str) -> None:
+    need_musicnn()
     judge = RenderedJudge(weights)
     assert np.isfinite(judge.clip_vector(judge.hear(Sound(torch.zeros(1, 100), RATE)))).all()
 
@@ -72,6 +90,7 @@ def test_captions_are_read_alone(weights: str) -> None:
 
 
 def test_similarity_asks_for_the_parts_and_says_what_they_are_worth(weights: str) -> None:
+    need_musicnn()
     judge = RenderedJudge(weights)
     metric = TextSimilarity(judge)
     assert [part.identity for part in metric.features()] == [part.identity for part in judge.parts]
@@ -102,3 +121,58 @@ def test_towers_for_other_numbers_are_refused(tmp_path: Path) -> None:
     write_towers(path, TwoTowers(7, 384, SAID, 4, 4), {})
     with pytest.raises(ValueError, match=rf"expected towers for {HEARD} and {SAID} numbers, got 7 and {SAID}; fit"):
         RenderedJudge(str(path))
+
+
+@pytest.fixture(scope="module")
+def renders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dozen held-out songs, as shards with captions."""
+    need_renderer()
+    need_musicnn()
+    folder = tmp_path_factory.mktemp("renders") / "songs"
+    render(folder, 12, seed=4242, seconds=6, split="val")
+    return folder
+
+
+def test_real_music_finds_its_captions_by_the_shipped_judge(
+    renders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "report"
+    main(["evaluate", str(renders), "--metrics", "similarity", "--out", str(out), "--cache", "null", "--workers", "1"])
+    (judged,) = json.loads((out / "evaluation.json").read_text(encoding="utf-8"))["judged"]
+    figures = {figure["name"]: figure for figure in judged["figures"]}
+    first = figures["retrieval top-1 (rendered judge)"]
+    assert first["ours"]["count"] >= 10
+    assert first["ours"]["value"] > 4 * first["chance"]["value"]
+    assert figures["retrieval top-10 (rendered judge)"]["ours"]["value"] > 0.9
+    similarity = figures["similarity (rendered judge)"]
+    assert similarity["ours"]["value"] > similarity["chance"]["value"] + 0.3
+    assert re.search(r"own top-10: 0?\.\d+ of \d+ held-out songs", similarity["note"])
+    assert "similarity (rendered judge)" in capsys.readouterr().out
+
+
+def test_it_judges_unless_another_is_named() -> None:
+    (metric,) = [one for one in standard_metrics() if isinstance(one, TextSimilarity)]
+    assert isinstance(metric.embedder, RenderedJudge)
+    other = FromConditioning(SpectralEmbedder())
+    (metric,) = [one for one in standard_metrics(joint=other) if isinstance(one, TextSimilarity)]
+    assert metric.embedder is other
+
+
+def test_the_shipped_judge_is_small_and_tells_styles_apart() -> None:
+    assert SHIPPED.stat().st_size < 1 << 20
+    texts = RenderedJudge().embed_text(
+        ["a fast polka in C major", "a quick polka, C major", "a slow bossa nova in F minor"]
+    )
+    assert texts.shape == (3, 128)
+    assert texts[0] @ texts[1] > texts[0] @ texts[2] + 0.3
+
+
+def test_weights_that_are_none_are_named_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "page.safetensors").write_text("<html>")
+    path = "musegen.metrics.embedders.rendered_judge.RenderedJudge"
+    recipe = json.dumps({"class_path": path, "init_args": {"weights": str(tmp_path / "page.safetensors")}})
+    said = refusal(tmp_path, capsys, monkeypatch)("evaluate", tmp_path / "clips", "--joint", recipe)
+    assert "page.safetensors: expected a safetensors file, got a web page" in said

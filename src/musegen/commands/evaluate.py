@@ -43,8 +43,8 @@ def evaluate(
         train: the music that the model learned from, to find copies.
         embedder: musicnn, clap, mert, passt, a class path, or a recipe in JSON; several parted by commas: what Fréchet
             distance, diversity and nearest training music are measured by. By default musicnn.
-        joint: an embedder of music and text for similarity and retrieval (clap, muq_mulan, a class path, a recipe in
-            JSON), trained apart from the model's own; without one both are left out.
+        joint: an embedder of music and text for similarity and retrieval (rendered_judge, clap, muq_mulan, a class
+            path, a recipe in JSON), trained apart from the model's own. By default rendered_judge, which is shipped.
         metrics: only these, parted by commas: tempo, key, fitted_instruments, fitted_genre, tags, similarity, frechet,
             diversity, neighbours, loudness, clipping, silence; and notes, instruments and genre (the latter two by
             musicnn's own tags, for recordings), which are not asked otherwise.

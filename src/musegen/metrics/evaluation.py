@@ -56,7 +56,7 @@ def standard_metrics(
 
     Args:
         embedders: for the distances between clips; None for musicnn.
-        joint: of music and text, for similarity and retrieval.
+        joint: of music and text, for similarity and retrieval; None for the judge that ships with musegen.
     """
     compared = [kind(one) for one in embedders for kind in (FrechetDistance, Diversity, NearestTraining)]
     judges = [TempoAgreement(), KeyAgreement(), FittedInstruments(), FittedGenre(), TagAgreement()]

@@ -6,6 +6,7 @@ import numpy as np
 
 from musegen.metrics.base import Metric, MusicSet, Sets
 from musegen.metrics.embedders.base import AudioEmbedder
+from musegen.metrics.embedders.rendered_judge import RenderedJudge
 from musegen.metrics.figures import Estimate, Figure, mean_of
 from musegen.metrics.hearing.base import Feature
 from musegen.metrics.vectors import unit
@@ -19,22 +20,19 @@ class TextSimilarity(Metric):
     The embedder must have been trained apart from the model's own conditioner, or it grades its own homework.
 
     Args:
-        embedder: of music and text; without one nothing is measured.
+        embedder: of music and text; None for the judge that ships with musegen.
     """
 
     def __init__(self, embedder: AudioEmbedder | None = None) -> None:
         super().__init__()
-        self.embedder = embedder
+        self.embedder = embedder or RenderedJudge()
 
     def features(self) -> list[Feature]:
         """What the embedder reads."""
-        return [] if self.embedder is None else list(self.embedder.parts)
+        return list(self.embedder.parts)
 
     def measure(self, sets: Sets) -> list[Figure]:
         """Similarity, and retrieval of the caption among the first and the first ten."""
-        if self.embedder is None:
-            note = "needs --joint: an embedder of music and text, trained apart from the conditioner"
-            return [Figure("similarity", "text-audio similarity", None, note=note)]
         ours = self._compare(sets.ours, None)
         if ours is None:
             return [Figure("similarity", "text-audio similarity", None, note="needs two captions or more")]
@@ -72,7 +70,6 @@ class TextSimilarity(Metric):
             clips: the set.
             most: take no more captions than these.
         """
-        assert self.embedder is not None
         captions = list(dict.fromkeys(piece.caption for piece in clips.pieces if piece.caption))[:most]
         if len(captions) < 2:
             return None
