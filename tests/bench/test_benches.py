@@ -76,6 +76,17 @@ def test_decode(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     printed(capsys, rows)
 
 
+def test_fit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (row,) = bench(tmp_path, "fit", "--size", "tiny", "--steps", "6", "--accumulate", "2")
+    assert (row["what"], row["batch"], row["precision"]) == ("fit on 1 process, 2 batches a step", 2, "32-true")
+    rate, minutes = (
+        float(re.findall(pattern, row["note"])[0]) for pattern in (r"^([\d.]+) items", r"in ([\d.e+]+) min")
+    )
+    assert rate == pytest.approx(1 / row["each"], rel=1e-3)
+    assert minutes == pytest.approx(39000 * 4 / rate / 60, rel=1e-2)
+    printed(capsys, [row])
+
+
 @pytest.mark.parametrize("stage", ["stage1", "stage2"])
 def test_train(stage: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = bench(tmp_path, "train", "--stage", stage, "--ways", "eager", "--runs", "1", "--batch-sizes", "1")
@@ -113,6 +124,8 @@ def test_pipeline(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (["steps", "--stages", "stage3"], "stages: expected stage1 and stage2, got stage3"),
         (["differences", "--items", "0"], "items: expected 1 or more, got 0"),
         (["differences", "--stages", "codec"], "stages: expected stage1 and stage2, got codec"),
+        (["fit", "--steps", "1"], "steps: expected 6 or more, got 1"),
+        (["fit", "--devices", "0"], "devices: expected numbers above 0, got [0]"),
         (["scaling", "--sizes", "vast"], "sizes: expected some of poster"),
         (["steps", "--reference", "0"], "reference: expected numbers above 0, got [0]"),
         (["decode", "--device", "toaster"], "device: expected auto, cpu, cuda"),
