@@ -199,11 +199,14 @@ step "pictures" "$out/pictures/index.html" "$pictures" 6 \
   $python "$here/scripts/picture_page.py" "$b" "$out/clips/given_back" "$out/clips/known" "$out/pictures" \
   --count "$pictures" --seconds "$each"
 
-# What does not grow with the sizes is starting up: of every step START seconds of processor time. On a CPU other work
+# What does not grow with the sizes is starting up: START seconds of processor time of every process. On a CPU other work
 # makes the clock say more than it would by itself: there processor time tells, shared by all cores; on a GPU the clock.
-awk -F, -v processes="$processes" -v start="${START:-6}" -v on="$on" '
-  {clock += $2; work += $3; rest = (on == "cpu" ? $3 / processes : $2) - start / processes; if (rest < 0) rest = 0
-   whole += start / processes + rest * ($4 ? $5 / $4 : 1)}
-  END {printf "took %.1f min by the clock, %.1f min of processor time; with all sizes as at the top of this script ", clock / 60, work / 60
-          printf "it would take %.0f min on %d idle cores%s\n", whole / 60, processes, on == "cpu" ? "" : " and this GPU"}
+awk -F, -v processes="$processes" -v jobs="$jobs" -v start="${START:-6}" -v on="$on" '
+  {clock += $2; work += $3; first = start * ($1 ~ /^sample/ ? jobs : 1)
+   if (on == "cpu") {rest = ($3 - first) / processes; first /= processes} else {rest = $2 - first}
+   if (rest < 0) rest = 0
+   whole += first + rest * ($4 ? $5 / $4 : 1)}
+  END {printf "took %.1f min by the clock, %.1f min of processor time; ", clock / 60, work / 60
+       printf "with all sizes as at the top of this script it would take %.0f min ", whole / 60
+       printf "on %d idle cores%s\n", processes, on == "cpu" ? "" : " and this GPU"}
 ' "$out/times.csv"
