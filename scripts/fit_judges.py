@@ -117,7 +117,9 @@ def fit_kind(
         had, met = (int(labels[split][:, number].sum()) for split in ("val", "unseen"))
         out = "" if good else "  left out"
         print(f"{every[number]:14}{songs:8d}{had:8d}{of_val:8.2f}{met:11d}{of_unseen:8.2f}{out}")
-    rows = Logistic(whole.mean, whole.std, whole.weight[kept], whole.bias[kept])
+    share = (count / len(labels["train"]))[enough][kept]
+    bias = whole.bias[kept] - np.log(share / (1 - share))
+    rows = Logistic(whole.mean, whole.std, whole.weight[kept], bias)
     found = TagMap(
         [every[number] for number in enough[kept]],
         rows,

@@ -18,7 +18,7 @@ from musegen.metrics.wanted import tag_map
 from musicnn_weights import published
 from renderer import need_renderer
 
-SONGS = 14
+SONGS = 12
 
 
 def test_what_ships() -> None:
@@ -46,7 +46,7 @@ def test_true_captions_agree_and_those_of_others_do_not(tmp_path: Path) -> None:
     metrics = [FittedInstruments(), FittedGenre()]
     clips = Listener(metrics).hear("songs", read_music(tmp_path / "songs"))
     figures = {figure.name: figure for metric in metrics for figure in metric.measure(Sets(clips))}
-    for name, least in (("instruments (fitted)", 0.8), ("genre (fitted)", 0.75)):
+    for name, least in (("instruments (fitted)", 0.85), ("genre (fitted)", 0.75)):
         figure = figures[name]
         print(f"{name}: {figure.ours}, with captions of others {figure.chance}")
         assert figure.ours is not None

@@ -30,5 +30,5 @@ class FittedGenre(FittedTags):
 
     def scores(self, clips: MusicSet, wanted: Sequence[Wanted], real: MusicSet) -> Mapping[str, np.ndarray]:
         """Between 0 and 1; NaN for a caption without a genre."""
-        heard, asked = self.heard_names(clips, real), self.asked_names([one.genres for one in wanted])
+        heard, asked = self.heard_names(clips), self.asked_names([one.genres for one in wanted])
         return dict(zip(self.names, (ordered(heard, asked), found_first(heard, asked)), strict=True))

@@ -32,7 +32,7 @@ class FittedInstruments(FittedTags):
 
     def scores(self, clips: MusicSet, wanted: Sequence[Wanted], real: MusicSet) -> Mapping[str, np.ndarray]:
         """Between 0 and 1; NaN for a caption without instruments."""
-        heard, asked = self.heard_names(clips, real), self.asked_names([one.instruments for one in wanted])
+        heard, asked = self.heard_names(clips), self.asked_names([one.instruments for one in wanted])
         return dict(zip(self.names, (ordered(heard, asked), found(heard, asked)), strict=True))
 
 

@@ -19,10 +19,13 @@ SHIPPED = Path(__file__).with_name("fitted_tags.safetensors")
 class FittedTags(Judge):
     """What the fitted judges of instruments and of genres share: how much of each name is heard in each clip.
 
-    A name's score is its logit, in standard deviations from its mean over the real music. The networks are frozen and
-    were trained on recordings; only the maps from the responses of their filters, and from the groove, to the names of
-    ``caption_tags.json`` were fitted, by ``scripts/fit_judges.py``, on rendered songs of the training split. So nothing
-    that generates was asked. Of recordings these judges know little.
+    A name's score is the logarithm of how much likelier hearing the clip has made it: its logit, less that of its share
+    of the songs that the map was fitted on. So common names need no less evidence than rare ones, and a clip's scores
+    depend on no other clip.
+
+    The networks are frozen and were trained on recordings; only the maps from the responses of their filters, and from
+    the groove, to the names of ``caption_tags.json`` were fitted, by ``scripts/fit_judges.py``, on rendered songs of the
+    training split. So nothing that generates was asked. Of recordings these judges know little.
 
     Args:
         weights: the fitted maps; None for those that ship with musegen.
@@ -43,10 +46,9 @@ class FittedTags(Judge):
         """Both networks, and the groove."""
         return list(self.ears)
 
-    def heard_names(self, clips: MusicSet, real: MusicSet) -> np.ndarray:
-        """How much of each name is heard in each clip, ``[clips, names]``, in standard deviations of real music."""
-        levels, scale = (self.fitted.map.logits(described(some, self.ears)) for some in (clips, real))
-        return (levels - scale.mean(0)) / np.maximum(scale.std(0), 1e-6)
+    def heard_names(self, clips: MusicSet) -> np.ndarray:
+        """How much likelier each name is in each clip than without hearing it, ``[clips, names]``, as a logarithm."""
+        return self.fitted.map.logits(described(clips, self.ears))
 
     def asked_names(self, wanted: Sequence[frozenset[str]]) -> np.ndarray:
         """Which names each clip should have, ``[clips, names]`` of booleans."""

@@ -24,7 +24,7 @@ class TagMap:
 
     Args:
         names: of ``caption_tags.json``, in the order of the map's rows.
-        map: from what is heard to the names.
+        map: from what is heard to the names; without hearing anything each would be 0, however common it is.
         areas: by split of songs that were held out, the area under the curve of each name; NaN for one that no song of
             that split has.
     """
