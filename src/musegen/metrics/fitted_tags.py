@@ -24,8 +24,8 @@ class FittedTags(Judge):
     depend on no other clip.
 
     The networks are frozen and were trained on recordings; only the maps from the responses of their filters, and from
-    the groove, to the names of ``caption_tags.json`` were fitted, by ``scripts/fit_judges.py``, on rendered songs of the
-    training split. So nothing that generates was asked. Of recordings these judges know little.
+    the groove, to the names of ``caption_tags.json`` were fitted, by ``scripts/fit_judges.py``, on rendered songs of
+    the training split. So nothing that generates was asked. Of recordings these judges know little.
 
     Args:
         weights: the fitted maps; None for those that ship with musegen.
