@@ -15,11 +15,13 @@
 #   SECONDS_EACH=12        of every clip and song that is heard (12 s are four windows of musicnn)
 #   SONG_SECONDS=24  TRAIN_SECONDS=29   of songs that are rendered: what is embedded is all of them
 #   NOTES=12               clips whose notes are heard by basic-pitch                PICTURES=6 (songs on the page)
-#   DRAWS=4                of an embedding for each caption, at each guidance of stage 1
+#   DRAWS=2                of an embedding for each caption, at each guidance of stage 1
 #   JUDGE=                 embedder of music and text for similarity and retrieval, in place of musegen evaluate's own
 #   ONE_STAGE=             model folder of a transformer that reads the caption itself, to compare with
 #   RECORDINGS=            what scripts/fetch_recordings.py fetched, or shards that musegen pack recordings wrote
 #                          RECORDED_SECONDS=30, of each of their tracks, from its beginning
+# On two cores without a GPU these take about half as long, but give fewer windows than Fréchet distances want:
+#   CAPTIONS=200 UNSEEN=100 BASELINE=50 SONGS=600 GIVEN_BACK=200 TRAIN_SONGS=200 DRAWS=1
 #   DEVICE=auto  PROCESSES=nproc  JOBS (that sample side by side: 1, on a CPU PROCESSES)  SEED=2000 (of all songs)
 set -euo pipefail
 here=$(cd "$(dirname "$0")/.." && pwd)
@@ -34,7 +36,7 @@ seed=${SEED:-2000}
 length=${SONG_SECONDS:-24}
 captions=${CAPTIONS:-250} seeds=${SEEDS:-2} unseen=${UNSEEN:-200} baseline=${BASELINE:-100}
 songs=${SONGS:-1000} given_back=${GIVEN_BACK:-500} train_songs=${TRAIN_SONGS:-500} notes=${NOTES:-12}
-pictures=${PICTURES:-6}
+pictures=${PICTURES:-6} draws=${DRAWS:-2}
 heard=(--cache "$out/heard" --seconds "$each" --device "$device")
 train=${TRAIN:-$out/songs/train}
 
@@ -170,7 +172,7 @@ step "evaluate known" "$out/known/evaluation.json" "$((clips + songs + train_son
   judged known "$out/clips/known" "${beside[@]}" --train "$train" "${apart[@]}"
 step "evaluate unseen" "$out/unseen/evaluation.json" "$((2 * unseen))" 400 \
   judged unseen "$out/clips/unseen" --reference "$out/songs/unseen" "${apart[@]}"
-step "evaluate distances" "$out/distances/evaluation.json" "$((clips + given_back))" 1000 \
+step "evaluate distances" "$out/distances/evaluation.json" "$given_back" 500 \
   judged distances "$out/clips/known" "$out/clips/given_back" "${beside[@]}" --metrics frechet
 if [ -d "$folder/regression" ]; then
   step "evaluate regression" "$out/regression/evaluation.json" "$((baseline * seeds))" 200 \
@@ -192,17 +194,18 @@ for part in known unseen; do
   step "probe $part" "$out/probe_$part.json" 1 1 \
     $musegen probe "$out/shards/train" "$out/shards/$part" --device "$device" --out "$out/probe_$part.json"
 done
-step "guidance" "$out/guidance/guidance.json" "$((songs < 400 ? songs / 2 : 200))" 200 \
+step "guidance" "$out/guidance/guidance.json" "$(((songs < 400 ? songs / 2 : 200) * draws))" 400 \
   $python "$here/scripts/guidance_of_stage1.py" "$out/shards/known" "$out/guidance" --model "$model" --limit 200 \
-  --draws "${DRAWS:-4}" --device "$device"
+  --draws "$draws" --device "$device"
 step "pictures" "$out/pictures/index.html" "$pictures" 6 \
   $python "$here/scripts/picture_page.py" "$b" "$out/clips/given_back" "$out/clips/known" "$out/pictures" \
   --count "$pictures" --seconds "$each"
 
-# What does not grow with the sizes is starting up: START seconds of processor time of every process. On a CPU other work
-# makes the clock say more than it would by itself: there processor time tells, shared by all cores; on a GPU the clock.
+# What does not grow with the sizes is starting up: START seconds of processor time of every process, two and three times
+# that where Fréchet distances are drawn again and again. On a CPU other work makes the clock say more than it would by
+# itself: there processor time tells, shared by all cores; on a GPU the clock does.
 awk -F, -v processes="$processes" -v jobs="$jobs" -v start="${START:-6}" -v on="$on" '
-  {clock += $2; work += $3; first = start * ($1 ~ /^sample/ ? jobs : 1)
+  {clock += $2; work += $3; first = start * ($1 ~ /^sample/ ? jobs : $1 ~ /^evaluate dist/ ? 3 : $1 ~ /^evaluate/ ? 2 : 1)
    if (on == "cpu") {rest = ($3 - first) / processes; first /= processes} else {rest = $2 - first}
    if (rest < 0) rest = 0
    whole += first + rest * ($4 ? $5 / $4 : 1)}
