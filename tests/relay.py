@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import runpy
 import sys
+from collections.abc import Sequence
 from multiprocessing.connection import Client, Connection, Listener
 from pathlib import Path
 from threading import Thread
@@ -33,9 +34,11 @@ class Relay:
 
     Args:
         folder: for the command and its socket.
+        more: modules that are imported beforehand too.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, more: Sequence[str] = ()) -> None:
+        self._preload = [*PRELOAD, *more]
         self.path, self._address = folder / "relay", str(folder / "socket")
         self.path.write_text(f'#!/bin/sh\nexec {sys.executable} -S {__file__} {self._address} "$@"\n')
         self.path.chmod(0o755)
@@ -56,7 +59,7 @@ class Relay:
 
     def _serve(self) -> None:
         context: Any = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(PRELOAD)
+        context.set_forkserver_preload(self._preload)
         while True:
             with self._listener.accept() as connection:
                 asked = connection.recv()
