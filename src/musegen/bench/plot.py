@@ -24,21 +24,18 @@ def draw(name: str, rows: Sequence[Row], scale: tuple[float, str], path: Path) -
     """
     measured = [row for row in rows if row.each]
     try:
-        import matplotlib
-
-        matplotlib.use("Agg")
-        from matplotlib import pyplot
+        from matplotlib.figure import Figure
     except ImportError:
         return False
     if not measured:
         return False
     one_size = len({row.batch for row in measured}) == 1
-    figure, axes = pyplot.subplots(figsize=(7, 1.2 + 0.45 * len(measured)) if one_size else (7, 4.5))
+    figure = Figure(figsize=(7, 1.2 + 0.45 * len(measured)) if one_size else (7, 4.5))  # not pyplot's: no window
+    axes = figure.subplots()
     (_bars if one_size else _lines)(axes, measured, scale)
     axes.set_title(name)
     axes.legend(fontsize=7)
     figure.savefig(path, dpi=120, bbox_inches="tight")
-    pyplot.close(figure)
     return True
 
 

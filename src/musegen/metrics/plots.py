@@ -35,10 +35,9 @@ def plot(evaluations: Sequence[Evaluation], folder: Path) -> list[Path]:
         ImportError: without matplotlib.
     """
     try:
-        import matplotlib
+        import matplotlib.figure  # noqa: F401
     except ImportError:
         raise ImportError("plots are drawn by matplotlib: pip install 'musegen[eval]'") from None
-    matplotlib.use("Agg")
     drawn = {"agreement": _agreement(evaluations), "tempo": _tempo(evaluations), "key": _key(evaluations)}
     return [_save(figure, folder / f"{name}.png") for name, figure in drawn.items() if figure is not None]
 
@@ -46,23 +45,21 @@ def plot(evaluations: Sequence[Evaluation], folder: Path) -> list[Path]:
 def _save(figure: Any, path: Path) -> Path:
     import io
 
-    from matplotlib import pyplot
-
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=130, bbox_inches="tight")
-    pyplot.close(figure)
     write_whole({path: buffer.getvalue()})
     return path
 
 
 def _agreement(evaluations: Sequence[Evaluation]) -> Any:
     """Shares of clips: bars of ours, with the ceiling and chance as marks."""
-    from matplotlib import pyplot
+    from matplotlib.figure import Figure
 
     rows = [row for row in side_by_side(evaluations) if _is_share(row[0])]
     if not rows:
         return None
-    figure, axes = pyplot.subplots(figsize=(8, 1.2 + 0.42 * len(rows) * max(1, 0.6 * len(evaluations))))
+    figure = Figure(figsize=(8, 1.2 + 0.42 * len(rows) * max(1, 0.6 * len(evaluations))))
+    axes = figure.subplots()
     height = 0.7 / len(evaluations)
     for place, row in enumerate(rows):
         for number, one in enumerate(row):
@@ -103,7 +100,7 @@ def _shown(evaluations: Sequence[Evaluation], identity: str) -> list[tuple[str, 
 
 def _tempo(evaluations: Sequence[Evaluation]) -> Any:
     """Tempo heard against tempo asked for; lines mark the right one, its double and its half."""
-    from matplotlib import pyplot
+    from matplotlib.figure import Figure
     from matplotlib.ticker import FixedLocator, FormatStrFormatter, NullLocator
 
     feature, known = Tempo(), []
@@ -113,7 +110,8 @@ def _tempo(evaluations: Sequence[Evaluation]) -> Any:
             known.append((name, asked, clips.values(feature, "tempo")))
     if not known:
         return None
-    figure, all_axes = pyplot.subplots(1, len(known), figsize=(4 * len(known), 4), squeeze=False, sharey=True)
+    figure = Figure(figsize=(4 * len(known), 4))
+    all_axes = figure.subplots(1, len(known), squeeze=False, sharey=True)
     for axes, (name, asked, heard) in zip(all_axes[0], known, strict=True):
         ends = np.array([np.nanmin(asked) * 0.95, np.nanmax(asked) * 1.05])
         for factor, style in ((1, "-"), (2, ":"), (0.5, ":")):
@@ -130,7 +128,7 @@ def _tempo(evaluations: Sequence[Evaluation]) -> Any:
 
 def _key(evaluations: Sequence[Evaluation]) -> Any:
     """How the key that is heard lies to the one that is asked for."""
-    from matplotlib import pyplot
+    from matplotlib.figure import Figure
 
     feature, known = Key(), []
     for name, clips in _shown(evaluations, feature.identity):
@@ -140,7 +138,8 @@ def _key(evaluations: Sequence[Evaluation]) -> Any:
             known.append((name, [relations.count(relation) / len(relations) for relation in RELATIONS]))
     if not known:
         return None
-    figure, axes = pyplot.subplots(figsize=(6, 3.5))
+    figure = Figure(figsize=(6, 3.5))
+    axes = figure.subplots()
     width = 0.8 / len(known)
     for number, (name, shares) in enumerate(known):
         axes.bar(np.arange(len(RELATIONS)) + (number - (len(known) - 1) / 2) * width, shares, width, label=name)

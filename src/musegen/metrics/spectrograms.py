@@ -85,16 +85,14 @@ def draw(rows: Sequence[Sequence[Picture]], path: Path) -> Path:
     if not rows or len({len(row) for row in rows}) > 1 or not rows[0]:
         raise ValueError(f"expected rows of as many pictures each, got {[len(row) for row in rows]}")
     try:
-        import matplotlib
+        from matplotlib.figure import Figure
     except ImportError:
         raise ImportError("spectrograms are drawn by matplotlib: pip install 'musegen[eval]'") from None
-    matplotlib.use("Agg")
     import io
 
-    from matplotlib import pyplot
-
     width, height = 6.0 * len(rows[0]), 2.6 * len(rows)
-    figure, all_axes = pyplot.subplots(len(rows), len(rows[0]), figsize=(width, height), squeeze=False)
+    figure = Figure(figsize=(width, height))
+    all_axes = figure.subplots(len(rows), len(rows[0]), squeeze=False)
     for axes_of_row, row in zip(all_axes, rows, strict=True):
         for axes, picture in zip(axes_of_row, row, strict=True):
             _draw(axes, picture)
@@ -103,7 +101,6 @@ def draw(rows: Sequence[Sequence[Picture]], path: Path) -> Path:
     figure.tight_layout()
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=90)
-    pyplot.close(figure)
     write_whole({path: buffer.getvalue()})
     return path
 
