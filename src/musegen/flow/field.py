@@ -41,6 +41,17 @@ class Field:
         """The expected data, E[data | x_t]; arguments as of `velocity`."""
         return self.path.denoised(self._prediction(x, time, active), x, time)
 
+    def jump(self, x: Tensor, time: Tensor, end: Tensor) -> Tensor:
+        """Where a model that was distilled to long steps says that a step ends; see `musegen.flow.distillation`.
+
+        Args:
+            x: noisy items, ``[batch, *shape]``.
+            time: where the step begins, a scalar below 1.
+            end: where it ends, a scalar.
+        """
+        prediction = self._prediction(x, torch.stack((time, end)).unsqueeze(0), None)
+        return self.path.follow(prediction, x, time, end)
+
     def _prediction(self, x: Tensor, time: Tensor, active: Tensor | None) -> Tensor:
         if len(self.evaluations) == 0:
             self.evaluations = torch.zeros(len(x), dtype=torch.int64)

@@ -52,20 +52,24 @@ class GuidedPrediction:
         self._steps: dict[bool, Step] = {}
 
     def __call__(self, x: Tensor, time: Tensor) -> Tensor:
-        """Predict at ``x`` ``[batch, *shape]`` and a time that is a scalar or ``[batch]``; float32 as ``x`` is."""
-        shared = time.ndim == 0
-        if self.guidance is None or (shared and not self.guidance.needs_unconditional(time)):
+        """Predict at ``x`` ``[batch, *shape]`` and a time that is a scalar or ``[batch]``; float32 as ``x`` is.
+
+        To a network that jumps the time is ``[1, 2]``: where all items' step begins and ends.
+        """
+        now = time[0, 0] if time.ndim == 2 else time
+        if self.guidance is None or (now.ndim == 0 and not self.guidance.needs_unconditional(now)):
             return self._predict(x, time, guided=False)
         conditional, unconditional = self._predict(x, time, guided=True).chunk(2)
-        return self.guidance.combine(conditional, unconditional, Moment(x, time, self.path, self.memory))
+        return self.guidance.combine(conditional, unconditional, Moment(x, now, self.path, self.memory))
 
     def _predict(self, x: Tensor, time: Tensor, guided: bool) -> Tensor:
         if guided not in self._steps:
             evaluate, kind = (self._evaluate_twice, "guided") if guided else (self._evaluate, "plain")
             self._steps[guided] = self.execution.begin(evaluate, self._prepare(guided), kind)
         if time.ndim == 0:
-            # filled rather than copied: a copy would wait for the device
-            times = torch.full((len(x),), float(time), dtype=torch.float32, device=x.device)
+            times = times_of(x, time)
+        elif time.ndim == 2:
+            times = torch.stack([times_of(x, part) for part in time[0]], dim=1)
         else:
             times = time.to(device=x.device, dtype=torch.float32)
         return self._steps[guided](x, times)
@@ -84,6 +88,11 @@ class GuidedPrediction:
 
     def _evaluate_twice(self, x: Tensor, times: Tensor, prepared: Any) -> Tensor:
         return self._evaluate(torch.cat((x, x)), torch.cat((times, times)), prepared)
+
+
+def times_of(x: Tensor, time: Tensor) -> Tensor:
+    """A scalar time for each item, ``[batch]``, float32: filled, since a copy would wait for the device."""
+    return torch.full((len(x),), float(time), dtype=torch.float32, device=x.device)
 
 
 def join(condition: Condition, unconditional: Condition) -> Condition:

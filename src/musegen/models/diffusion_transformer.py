@@ -96,6 +96,10 @@ class DiffusionTransformer(FlowNetwork):
             channels, dim, depth, heads, context_dim, kv_heads, qk_norm, gradient_checkpointing
         )
         self.postprocess_conv = PointwiseResidual(channels)
+        self._add_parts(time_features, dim)
+
+    def _add_parts(self, time_features: int, dim: int) -> None:
+        """What a kind of this network has besides; nothing here."""
 
     def prepare(self, condition: Condition) -> Prepared:
         """Project the condition, and compute the keys and values of every cross-attention.
@@ -132,13 +136,16 @@ class DiffusionTransformer(FlowNetwork):
             The prediction, with the shape and dtype of ``x``; meaningless where a frame is not real.
         """
         frames = x.transpose(1, 2).to(self.preprocess_conv.weight.dtype)
-        features = self.timestep_features(1.0 - time.float())
-        token = self.to_timestep_embed(features.to(frames.dtype))
+        token = self._time_token(time, frames.dtype)
         if prepared.vector is not None:
             token = token + prepared.vector
         frames = self.preprocess_conv(frames)
         frames = self.transformer(frames, token[:, None], prepared.memory, mask)
         return -self.postprocess_conv(frames).transpose(1, 2).to(x.dtype)
+
+    def _time_token(self, time: Tensor, dtype: torch.dtype) -> Tensor:
+        """What the network is shown of the time, ``[batch, dim]``."""
+        return self.to_timestep_embed(self.timestep_features(1.0 - time.float()).to(dtype))
 
     def null(self, condition: Condition) -> Condition:
         """Zeros for tokens, as the published networks were trained; the global vector stays."""

@@ -74,6 +74,10 @@ class EmbeddingTransformer(FlowNetwork):
         self.blocks = Stack(blocks, gradient_checkpointing)
         self.norm = LayerNorm(dim)
         self.project_out = zeroed(nn.Linear(dim, width))
+        self._add_parts(time_features, dim)
+
+    def _add_parts(self, time_features: int, dim: int) -> None:
+        """What a kind of this network has besides; nothing here."""
 
     def prepare(self, condition: Condition) -> tuple[Memory, ...]:
         """Project the text, and compute the keys and values of every cross-attention.
@@ -108,11 +112,15 @@ class EmbeddingTransformer(FlowNetwork):
         if mask is not None:
             raise ValueError(f"{type(self).__name__}: expected no mask, an embedding has no padding")
         dtype = self.project_in.weight.dtype
-        when = self.time_embedding(self.time_features(time).to(dtype))
+        when = self._time_token(time, dtype)
         parts = x.to(dtype).unflatten(1, (self.position.shape[0], -1))
         tokens = self.project_in(parts) + self.position + when[:, None]
         tokens = self.norm(self.blocks(tokens, prepared))
         return self.project_out(tokens).flatten(1).to(x.dtype)
+
+    def _time_token(self, time: Tensor, dtype: torch.dtype) -> Tensor:
+        """What the network is shown of the time, ``[batch, dim]``."""
+        return self.time_embedding(self.time_features(time).to(dtype))
 
     def null(self, condition: Condition) -> Condition:
         """The tokens of no text, every one of them read, so that not even the length of the caption shows."""

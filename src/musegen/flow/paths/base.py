@@ -48,6 +48,23 @@ class Path(Configurable, ABC):
         """Noise per data, sigma / alpha: infinite at t = 0, 0 at t = 1. It is what k-diffusion calls sigma."""
         return self.sigma(time) / self.alpha(time)
 
+    def follow(self, prediction: Tensor, x: Tensor, time: Tensor, end: Tensor) -> Tensor:
+        """Where ``x`` is carried from ``time`` below 1 to ``end`` if data and noise are what a prediction says.
+
+        It is a step of DDIM (2020, https://arxiv.org/abs/2010.02502); on a straight path, one along the velocity.
+        """
+        denoised = self.denoised(prediction, x, time)
+        time, end = expand(time, x), expand(end, x)
+        shrink = self.sigma(end) / self.sigma(time)
+        return shrink * x + (self.alpha(end) - shrink * self.alpha(time)) * denoised
+
+    def leading(self, x: Tensor, time: Tensor, reached: Tensor, end: Tensor) -> Tensor:
+        """The inverse of `follow`: the prediction that carries ``x`` at ``time`` to ``reached`` at ``end``."""
+        wide, wide_end = expand(time, x), expand(end, x)
+        shrink = self.sigma(wide_end) / self.sigma(wide)
+        denoised = (reached - shrink * x) / (self.alpha(wide_end) - shrink * self.alpha(wide))
+        return self.prediction(denoised, x, time)
+
     def interpolate(self, data: Tensor, noise: Tensor, time: Tensor) -> Tensor:
         """The noisy item x_t, shaped like ``data``."""
         time = expand(time, data)
