@@ -203,6 +203,7 @@ HOSTILE = {"class_path": "os.system", "init_args": {"command": "true"}}
         (["x", "--model", "nonesuch"], "model: no folder and no shipped model is called 'nonesuch'"),
         (["--again", "missing.json"], "missing.json"),
         (["x", "--again", "missing.json"], "--again makes one clip from its JSON: expected no prompts"),
+        (["--again", "missing.json", "--steps", "9", "--samples", "2"], "expected no --samples or --steps beside it"),
         (["x", "--colour", "blue"], "no such option: colour"),
         (["x", "--out", "file/out"], "cannot write: Not a directory: 'file/out'"),
     ],
