@@ -91,6 +91,7 @@ def test_reading_what_is_not_audio_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"text\.wav: expected an audio file") as error:
         read_audio(tmp_path / "text.wav")
     assert "\n" not in str(error.value)
+    assert str(error.value).endswith("(WAV, FLAC, OGG, MP3 …): Format not recognised")
     with pytest.raises(FileNotFoundError, match=r"none\.wav"):
         read_audio(tmp_path / "none.wav")
 

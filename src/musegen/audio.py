@@ -112,12 +112,17 @@ def read_audio(path: str | Path, sample_rate: int | None = None, channels: int |
         try:
             samples, rate = soundfile.read(file, dtype="float32", always_2d=True)
         except (soundfile.LibsndfileError, TypeError) as error:
-            reason = " ".join(str(error).split())
-            raise ValueError(f"{path}: expected an audio file (WAV, FLAC, OGG, MP3 …): {reason}") from error
+            raise ValueError(f"{path}: expected an audio file (WAV, FLAC, OGG, MP3 …): {why(error)}") from error
     audio = to_channels(torch.from_numpy(samples.T.copy()), channels)
     if sample_rate is None:
         return audio, rate
     return resample(audio, rate, sample_rate), sample_rate
+
+
+def why(error: Exception) -> str:
+    """Why audio could not be read, in one line, without the object that it was read from."""
+    reason = getattr(error, "error_string", "") or str(error) or type(error).__name__
+    return " ".join(reason.split()).removeprefix("Error : ").rstrip(".")
 
 
 def to_channels(audio: Tensor, channels: int | None) -> Tensor:

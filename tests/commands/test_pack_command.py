@@ -38,7 +38,7 @@ def test_a_folder_becomes_shards(music: Path, tmp_path: Path, capsys: pytest.Cap
     assert "kept 6 (0.00 h): train " in said
     assert "licences: CC0-1.0 6" in said
     assert "skipped 1, audio file is empty: broken.mp3" in said
-    assert "band-limited 6 of 6: nothing above 8.0 to 8.0 kHz" in said
+    assert "band-limited 6 of 6: nothing above 8.0 kHz; all files: 16000 Hz 6. What is " in said
     assert "noted 6, mono: artist0/0.wav; artist0/1.wav; " in said
     report = json.loads((out / "report.json").read_text())
     assert [len(report["noted"][note]) for note in ("mono", "resampled from 16000 Hz")] == [6, 6]
@@ -48,6 +48,14 @@ def test_a_folder_becomes_shards(music: Path, tmp_path: Path, capsys: pytest.Cap
     assert all(verify_folder(out / split).problems == [] for split in ("train", "val", "test"))
     main(arguments)
     assert "kept 0 (0.00 h): train 0, val 0, test 0; 6 were there already" in capsys.readouterr().out
+
+
+def test_a_split_that_got_nothing_is_named(music: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["pack", "folder", str(tmp_path / "out"), "--options.folder", str(music), "--val", "0.001", "--test", "0"])
+    said = capsys.readouterr().out
+    assert "val 0, test 0" in said
+    assert "nothing is held out for val: a larger --val, or another --seed, holds out some" in said
+    assert "held out for test" not in said
 
 
 def test_a_source_may_be_a_file_or_a_recipe(music: Path, tmp_path: Path) -> None:

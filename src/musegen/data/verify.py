@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from musegen.audio import why
 from musegen.data.cache_folder import RECORDS
 from musegen.data.open_shard import UNKNOWN
 from musegen.data.sample import FIELDS, Sample, from_members
@@ -216,5 +217,5 @@ def problems_of(sample: Sample) -> list[str]:
             if soundfile.info(io.BytesIO(sample.audio)).frames == 0:
                 found.append("its audio is empty")
         except soundfile.LibsndfileError as error:
-            found.append(f"its audio cannot be decoded: {error}")
+            found.append(f"its audio cannot be decoded: {why(error)}")
     return found

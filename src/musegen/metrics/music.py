@@ -11,7 +11,7 @@ from pathlib import Path
 import soundfile
 import torch
 
-from musegen.audio import to_channels
+from musegen.audio import to_channels, why
 from musegen.checkpoints import read_json
 from musegen.data.random_access import ShardFolder
 from musegen.metrics.hearing.base import Sound
@@ -118,7 +118,7 @@ def decode(content: bytes, key: str, seconds: float | None = None) -> Sound:
             frames = -1 if seconds is None else round(seconds * file.samplerate)
             samples, rate = file.read(frames, dtype="float32", always_2d=True), file.samplerate
     except (soundfile.LibsndfileError, TypeError) as error:
-        raise ValueError(f"{key}: expected an audio file: {' '.join(str(error).split())}") from None
+        raise ValueError(f"{key}: expected an audio file: {why(error)}") from None
     audio = to_channels(torch.from_numpy(samples.T.copy()), None if samples.shape[1] <= 2 else 2)
     if not audio.isfinite().all():
         raise ValueError(f"{key}: expected finite samples, got NaN or infinity")
@@ -134,4 +134,4 @@ def length_of(content: bytes, key: str) -> float:
     try:
         return float(soundfile.info(io.BytesIO(content)).duration)
     except soundfile.LibsndfileError as error:
-        raise ValueError(f"{key}: expected an audio file: {' '.join(str(error).split())}") from None
+        raise ValueError(f"{key}: expected an audio file: {why(error)}") from None

@@ -119,11 +119,13 @@ def test_ugly_files_are_named_and_the_others_packed(tmp_path: Path) -> None:
     (folder / "badside.json").write_text("{")
     put_audio(folder / "nanside.wav", seed=7)
     (folder / "nanside.json").write_text('{"caption": "\\ud83d half", "tempo": NaN, "seed": "x", "windows": 3}')
+    put_audio(folder / "mute.wav", seed=8)
+    (folder / "mute.json").write_text("{")
     (folder / "dir.wav").mkdir()
     (folder / ".hidden.wav").write_bytes(b"?")
     (folder / "notes.doc").write_bytes(b"?")
     for path in folder.glob("*.*"):
-        if path.suffix in (".wav", ".flac", ".mp3", ".ogg") and path.is_file() and path.stem != "nanside":
+        if path.suffix in (".wav", ".flac", ".mp3", ".ogg") and path.is_file() and path.stem not in ("nanside", "mute"):
             path.with_suffix(".txt").write_text(f"about {path.stem[:5]}")
     source = Folder(str(folder))
     report = pack(source, tmp_path / "out", Packing(SplitRule(0, 0)))
@@ -134,7 +136,10 @@ def test_ugly_files_are_named_and_the_others_packed(tmp_path: Path) -> None:
         "audio holds NaN or infinity": ["nan.wav"],
         "audio is empty": ["empty.wav"],
         "audio is too short": ["short.wav"],
+        "no caption": ["mute.wav"],
     }
+    assert report.kinds()["no caption"][0].detail.startswith("its .json cannot be read; none beside it")
+    assert report.kinds()["audio cannot be decoded"][0].detail == "Format not recognised"
     assert report.total == 8
     assert report.noted["its .json cannot be read"] == ["badside.wav"]
     assert report.noted["6 channels: the first two"] == ["many.wav"]

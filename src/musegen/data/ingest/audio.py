@@ -12,7 +12,7 @@ import numpy as np
 import soundfile
 import torch
 
-from musegen.audio import encode_audio, resample, to_channels
+from musegen.audio import encode_audio, resample, to_channels, why
 from musegen.data.ingest.bandwidth import bandwidth
 from musegen.data.ingest.problems import UnusableError
 
@@ -106,7 +106,7 @@ def _read(path: str, notes: list[str]) -> tuple[np.ndarray, int]:
                 raise UnusableError("sample rate is out of range", f"{rate} Hz")
             samples = file.read(dtype="float32", always_2d=True)
     except (soundfile.LibsndfileError, TypeError, MemoryError) as error:
-        raise UnusableError("audio cannot be decoded", " ".join(str(error).split())) from None
+        raise UnusableError("audio cannot be decoded", why(error)) from None
     except OSError as error:
         kind = "no audio file" if isinstance(error, FileNotFoundError) else "audio file cannot be read"
         raise UnusableError(kind, f"{path}: {error.strerror}") from None

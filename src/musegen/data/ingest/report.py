@@ -94,11 +94,12 @@ class PackReport:
         lines += [f"noted {len(names)}, {note}: {_names(names)}" for note, names in sorted(self.noted.items())]
         lines += [f"without caption {self.uncaptioned}: good for the codec only"] if self.uncaptioned else []
         if self.dull:
-            widths = sorted(self.dull.values())
+            widths = [f"{width / 1000:.1f}" for width in sorted(self.dull.values())]
+            spread = f" to {widths[-1]} kHz (median {widths[len(widths) // 2]})" if widths[0] != widths[-1] else " kHz"
             lines.append(
-                f"band-limited {len(self.dull)} of {self.total}: nothing above {widths[0] / 1000:.1f} to "
-                f"{widths[-1] / 1000:.1f} kHz (median {widths[len(widths) // 2] / 1000:.1f}); files at "
-                f"{_counts(self.rates, ' Hz')}: fit for stage 1, makes stage 2 and the codec dull"
+                f"band-limited {len(self.dull)} of {self.total}: nothing above {widths[0]}{spread}; all files: "
+                f"{_counts(self.rates, ' Hz')}. What is band-limited is fit for stage 1, and makes stage 2 and the codec "
+                "dull"
             )
         return "\n".join(lines)
 

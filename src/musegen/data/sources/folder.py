@@ -114,7 +114,8 @@ class Folder(ListedSource):
         named = {"main" if not place else f"caption_{place + 1}": text for place, text in enumerate(unique)}
         named = named or describe(_known(said))
         if not named and self.uncaptioned == "skip":
-            wrong = UnusableError("no caption", "none beside it, none in a table, no tags to make one of")
+            without = "none beside it, none in a table, no tags to make one of"
+            wrong = UnusableError("no caption", "; ".join([*notes, without]))
         facts = {key: one for key, one in said.items() if key not in OURS and _is_plain(one)} | {
             "source": "folder",
             "file": name,
