@@ -57,13 +57,14 @@ def group(name: str) -> str:
     return ".".join(parts[:3] if parts[:2] == ["conditioning", "conditioners"] else parts[:1])
 
 
-def load_pretrained(model: FlowModel, source: str | Path) -> LoadReport:
+def load_pretrained(model: FlowModel, source: str | Path, may_lack: tuple[str, ...] = ()) -> LoadReport:
     """Load what fits, part by part: the network, each conditioner by its name, the data's statistics.
 
     Args:
         model: gets the weights, in place.
         source: a folder or file of musegen, stable-audio-tools (with or without its config) or diffusers, or a
             Lightning checkpoint.
+        may_lack: what the names of those tensors begin with that the source need not have.
 
     Raises:
         ValueError: in one line, if the network is not the source's, or a part fits only half.
@@ -74,7 +75,8 @@ def load_pretrained(model: FlowModel, source: str | Path) -> LoadReport:
     loaded = [name for name in own if name in state]
     new = [name for name in own if name not in state]
     given = {group(name) for name in loaded}
-    lacking = [name for name in new if group(name) in given or group(name) == "network"]
+    needed = [name for name in new if not name.startswith(may_lack)]
+    lacking = [name for name in needed if group(name) in given or group(name) == "network"]
     if lacking:
         raise ValueError(f"{path}: does not fit this model: {len(lacking)} tensors are missing, first {lacking[0]}")
     unused = [name for name in state if name not in own]

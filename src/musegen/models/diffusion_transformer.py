@@ -145,6 +145,9 @@ class DiffusionTransformer(FlowNetwork):
 
     def _time_token(self, time: Tensor, dtype: torch.dtype) -> Tensor:
         """What the network is shown of the time, ``[batch, dim]``."""
+        if time.ndim != 1:
+            name = type(self).__name__
+            raise ValueError(f"{name} is not told where a step ends: only a distilled model can be sampled by jump")
         return self.to_timestep_embed(self.timestep_features(1.0 - time.float()).to(dtype))
 
     def null(self, condition: Condition) -> Condition:

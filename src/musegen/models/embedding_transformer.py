@@ -120,6 +120,9 @@ class EmbeddingTransformer(FlowNetwork):
 
     def _time_token(self, time: Tensor, dtype: torch.dtype) -> Tensor:
         """What the network is shown of the time, ``[batch, dim]``."""
+        if time.ndim != 1:
+            name = type(self).__name__
+            raise ValueError(f"{name} is not told where a step ends: only a distilled model can be sampled by jump")
         return self.time_embedding(self.time_features(time).to(dtype))
 
     def null(self, condition: Condition) -> Condition:
