@@ -70,16 +70,16 @@ def test_resuming_changes_nothing(teacher: Path, tmp_path: Path) -> None:
             logger=False, enable_progress_bar=False, enable_model_summary=False, max_epochs=2, accelerator="cpu",
             default_root_dir=tmp_path, enable_checkpointing=bool(more), callbacks=[EMA(), *more],
         )  # fmt: skip
-        trainer.fit(stage, datamodule=Items(), ckpt_path=resume)
+        trainer.fit(stage, datamodule=Items(train_items=64), ckpt_path=resume)
         return stage
 
-    keep = ModelCheckpoint(tmp_path, filename="{step}", every_n_train_steps=8, save_top_k=-1)
+    keep = ModelCheckpoint(tmp_path, filename="{step}", every_n_train_steps=4, save_top_k=-1)
     whole = run(distilled(teacher), None, keep)
-    rest = run(distilled(teacher, seed=5), str(tmp_path / "step=8.ckpt"))
+    rest = run(distilled(teacher, seed=5), str(tmp_path / "step=4.ckpt"))
     for name, tensor in whole.state_dict().items():
         assert torch.equal(tensor, rest.state_dict()[name]), name
     assert not any("teacher" in name for name in whole.state_dict())
-    main(["convert", str(tmp_path / "step=16.ckpt"), str(tmp_path / "exported")])
+    main(["convert", str(tmp_path / "step=8.ckpt"), str(tmp_path / "exported")])
     exported = load_model(tmp_path / "exported", FlowModel)
     assert isinstance(exported.network, JumpingDiffusionTransformer)
     again = distilled(teacher, seed=5, pretrained=str(tmp_path / "exported"))  # a further link
@@ -102,6 +102,19 @@ def test_an_items_loss_does_not_depend_on_its_neighbours(teacher: Path) -> None:
     whole, parts = losses(rows), torch.cat([losses([row]) for row in rows])
     assert whole.std() > 1e-3
     assert torch.allclose(whole, parts, rtol=1e-4)
+
+
+def test_a_samples_bits_do_not_depend_on_its_neighbours(teacher: Path) -> None:
+    stage = distilled(teacher).eval()
+    torch.nn.init.normal_(stage.model.network.to_step_embed[2].weight, std=0.3)  # type: ignore[operator,union-attr]
+    told, seeds = torch.eye(DIM)[:5], [7, 8, 9, 10, 11]
+    together = stage.sample({"embedding": told}, seeds, lane=2)
+    alone = [stage.sample({"embedding": told[[item]]}, [seeds[item]], lane=2) for item in range(5)]
+    assert together.std() > 0.1
+    assert torch.equal(together, torch.cat(alone))
+    other = stage.sample({"embedding": told}, seeds, lane=2, sampler=Euler())
+    assert not torch.allclose(together, other, atol=1e-2)  # the length of a step is seen
+    assert stage.guidance.config == ClassifierFree(1.0).config
 
 
 def test_what_is_missing_is_said(teacher: Path, tmp_path: Path) -> None:
