@@ -14,7 +14,8 @@
 #   cache             all songs as embeddings, latents and text states
 #   ablation          the choices of stage 1, in a table
 #   text2muq, regression, stable_audio_muq
-#   assemble          all parts as one folder, OUT/model
+#   distilled         stage 2 in few steps, from the last link of stable_audio_muq; optional
+#   assemble          all parts as one folder, OUT/model; where stage 2 was distilled also OUT/model_fast, of STEPS_FAST=4 steps
 #   smoke             a clip
 #
 # Songs of several seeds lie in folders of their own, and a phase takes those that are whole: more can be rendered while
@@ -29,8 +30,9 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")/.." && pwd)
 out=${OUT:-out/default}
-musegen=${MUSEGEN:-$here/.venv/bin/musegen}
-python=${PYTHON:-$here/.venv/bin/python}
+export PATH="$here/.venv/bin:$PATH"
+musegen=${MUSEGEN:-musegen}
+python=${PYTHON:-python}
 processes=${PROCESSES:-$(nproc)}
 each=${SECONDS_EACH:-29}
 device=${DEVICE:-auto}
@@ -107,6 +109,19 @@ export_as() { # NAME TARGET: the averaged weights of its last run, in half preci
   fi
 }
 
+describe() { # FOLDER SAMPLER STEPS GUIDANCE: write how its stages are sampled
+  cat > "$1/pipeline.json" <<JSON
+{
+  "format": "musegen-pipeline",
+  "version": 1,
+  "text2muq": {"sampler": "midpoint", "steps": 25, "guidance": ${GUIDANCE_1:-3.0}},
+  "stable_audio_muq": {"sampler": "$2", "steps": $3, "guidance": $4},
+  "variable_length": true,
+  "embedder": $(embedder joint)
+}
+JSON
+}
+
 export_codec() {
   if [ -n "$(checkpoint vae_adversarial)" ]; then export_as vae_adversarial vae; else export_as vae vae; fi
   export_as joint joint
@@ -167,20 +182,25 @@ phase() {
       --out "$out/ablation" --device "$device" ${FLAGS_ABLATION:-}
     ;;
   text2muq | regression | stable_audio_muq) fit "$1" shards ;;
+  distilled)
+    local teacher
+    teacher=$(checkpoint stable_audio_muq)
+    [ -n "$teacher" ] || { echo "train_default: expected a run of stable_audio_muq to distil, got none" >&2; return 1; }
+    local scale="--model.init_args.teacher_guidance.init_args.scale ${GUIDANCE_2:-3.0}"
+    FLAGS="${FLAGS:-} --model.init_args.teacher $teacher $scale" fit stable_audio_muq_distilled shards
+    ;;
   assemble)
     export_codec
     local part
     for part in text2muq regression stable_audio_muq; do export_as "$part" "$part"; done
-    cat > "$out/model/pipeline.json" <<JSON
-{
-  "format": "musegen-pipeline",
-  "version": 1,
-  "text2muq": {"sampler": "midpoint", "steps": 25, "guidance": ${GUIDANCE_1:-3.0}},
-  "stable_audio_muq": {"sampler": "dpmpp_2m", "steps": ${STEPS_2:-50}, "guidance": ${GUIDANCE_2:-3.0}},
-  "variable_length": true,
-  "embedder": $(embedder joint)
-}
-JSON
+    describe "$out/model" dpmpp_2m "${STEPS_2:-50}" "${GUIDANCE_2:-3.0}"
+    if [ -n "$(checkpoint stable_audio_muq_distilled)" ]; then # the same with another stage 2
+      rm -rf "$out/model_fast"
+      cp -R "$out/model" "$out/model_fast"
+      rm -rf "$out/model_fast/stable_audio_muq"
+      export_as stable_audio_muq_distilled ../model_fast/stable_audio_muq
+      describe "$out/model_fast" jump "${STEPS_FAST:-4}" 1.0
+    fi
     du -ak "$out/model" | sort -n | tail -8
     ;;
   smoke)

@@ -46,6 +46,9 @@ STAGE_2 = {
 }  # fmt: skip
 
 
+FEW = {"model.init_args.teacher_steps": 2, "model.init_args.few": "[1,2]", "model.init_args.pairs": 2}
+
+
 def flags(*given: Mapping[str, object]) -> str:
     return " ".join(f"--{name} {value}" for some in given for name, value in some.items())
 
@@ -63,7 +66,8 @@ def test_every_phase(tmp_path: Path) -> None:
                 "PYTHON": str(relay.path), "MUSEGEN": f"{relay.path} musegen", "RELAY_LOG": str(log),
                 "FLAGS": flags(QUICK), "FLAGS_VAE": flags(CODEC), "FLAGS_VAE_ADVERSARIAL": flags(CODEC, ADVERSARIAL),
                 "FLAGS_JOINT": flags(JOINT), "FLAGS_TEXT2MUQ": flags(STAGE_1), "FLAGS_REGRESSION": flags(STAGE_1),
-                "FLAGS_STABLE_AUDIO_MUQ": flags(STAGE_2), "FLAGS_SMOKE": "--seconds 1 --steps 2 --stage1_steps 2",
+                "FLAGS_STABLE_AUDIO_MUQ": flags(STAGE_2), "FLAGS_STABLE_AUDIO_MUQ_DISTILLED": flags(STAGE_2, FEW),
+                "FLAGS_SMOKE": "--seconds 1 --steps 2 --stage1_steps 2",
                 "FLAGS_ABLATION": "--steps 2 --batch 2 --dim 64 --depth 1 --draws 2 --only [1]",
             }  # fmt: skip
             done = subprocess.run(
@@ -77,7 +81,7 @@ def test_every_phase(tmp_path: Path) -> None:
         assert "pretrained weights from" in run("vae", STEPS_VAE="3")
         assert (out / "curves" / "vae_1.csv").is_file()
         run("render", SEED="1", SONGS="2")
-        run("cache", "ablation", "text2muq", "regression", "stable_audio_muq", "assemble", "smoke")
+        run("cache", "ablation", "text2muq", "regression", "stable_audio_muq", "distilled", "assemble", "smoke")
     folders = sorted(folder.name for folder in (out / "shards").iterdir())
     assert folders == ["train-0", "train-1", "unseen", "val"]
     with open(out / "curves" / "stable_audio_muq_0.csv") as file:
@@ -87,6 +91,9 @@ def test_every_phase(tmp_path: Path) -> None:
     assert read_embedder(out / "model") == {
         "class_path": "musegen.conditioning.joint.Joint", "init_args": {"model": str(out / "model" / "joint")}
     }  # fmt: skip
+    quick = json.loads((out / "model_fast" / "pipeline.json").read_text())["stable_audio_muq"]
+    assert quick == {"sampler": "jump", "steps": 4, "guidance": 1.0}
+    assert "Jumping" in (out / "model_fast" / "stable_audio_muq" / "config.json").read_text()
     (clip,) = (out / "clips").glob("*.wav")
     audio, rate = soundfile.read(clip)
     assert rate == 44100
