@@ -253,6 +253,19 @@ def test_wrong_requests_are_one_line(
     assert "\n" not in str(error.value)
 
 
+def test_a_clip_prints_in_a_line(clips: list[Clip]) -> None:
+    said = repr(clips[0])
+    assert said.startswith(f"Clip(sample_rate=8000, prompt='{PROMPTS[0]}', seed=5, model=")
+    assert len(said) < 200
+
+
+def test_a_kind_of_audio_that_is_not_written_is_refused(clips: list[Clip], tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="format: expected one of wav, flac, ogg, got 'mp3'"):
+        clips[0].save(tmp_path / "ballad.mp3")
+    assert list(tmp_path.iterdir()) == []
+    assert clips[0].save(tmp_path / "op. 3").name == "op. 3.wav"
+
+
 def test_numpy_seeds_are_seeds(pipeline: TextToMusic, clips: list[Clip]) -> None:
     made = pipeline.generate(PROMPTS[0], np.array([5]))  # type: ignore[arg-type]
     assert same(made[0], clips[0])

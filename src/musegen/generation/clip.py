@@ -17,6 +17,7 @@ from musegen.fingerprint import hash_bytes, hash_tensor
 from musegen.generation.packing import pack
 
 VERSION = 1
+_ONLY_READ = ("mp3", "m4a", "aac", "opus", "aif", "aiff")  # kinds of audio that are not written
 FIELDS = {
     "prompt": str,
     "seed": int,
@@ -46,16 +47,16 @@ class Clip:
         latents: what was decoded, ``[channels, frames]``.
     """
 
-    audio: Tensor
+    audio: Tensor = field(repr=False)
     sample_rate: int
     prompt: str
     seed: int
-    embedding: Tensor
+    embedding: Tensor = field(repr=False)
     model: str
-    settings: Mapping[str, Any]
-    fingerprint: Mapping[str, Any]
-    licences: list[str] = field(default_factory=list)
-    latents: Tensor | None = None
+    settings: Mapping[str, Any] = field(repr=False)
+    fingerprint: Mapping[str, Any] = field(repr=False)
+    licences: list[str] = field(default_factory=list, repr=False)
+    latents: Tensor | None = field(default=None, repr=False)
 
     @property
     def seconds(self) -> float:
@@ -70,7 +71,7 @@ class Clip:
         """Write the audio, and beside it ``<name>.json``; both or neither.
 
         Args:
-            path: of the audio file. A suffix that names no format is kept as part of the name.
+            path: of the audio file. A suffix that names no kind of audio is kept as part of the name.
             format: ``wav``, ``flac`` or ``ogg``; by default the path's suffix, or WAV without one.
             bits: see `musegen.audio.encode_audio`.
 
@@ -78,12 +79,12 @@ class Clip:
             The path of the audio file.
 
         Raises:
-            ValueError: for another format.
+            ValueError: for another format, by its name or by the path's suffix.
             OSError: if a file cannot be written.
         """
         path = Path(path)
         suffix = path.suffix.lower().lstrip(".")
-        format = (format or (suffix if suffix in FORMATS else "wav")).lower()
+        format = (format or (suffix if suffix in (*FORMATS, *_ONLY_READ) else "wav")).lower()
         if suffix != format:
             path = path.with_name(f"{path.name}.{format}")
         content = encode_audio(self.audio, self.sample_rate, format, bits)
