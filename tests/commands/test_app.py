@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,18 @@ def test_which_addresses_are_local() -> None:
     ] * 3
     check_bind("127.0.0.1", public=False, share=False)
     check_bind("0.0.0.0", public=True, share=True)
+
+
+def test_a_port_that_is_taken_is_said_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    require("gradio")
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        said = refused(capsys, "--port", port, "--library", tmp_path / "library", "--model", tmp_path / "not looked at")
+    assert f"cannot listen at 127.0.0.1, port {port}: " in said
+    assert "--port 0 takes any that is free" in said
+    assert "port: expected 0 (any that is free) to 65535, got 70000" in refused(capsys, "--port", 70000)
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

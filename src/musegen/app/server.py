@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import socket
 from contextlib import redirect_stdout
 from io import StringIO
 from typing import Any
@@ -67,6 +68,23 @@ def is_local(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def check_port(host: str, port: int) -> None:
+    """Refuse a port that cannot be listened at, before a model is loaded for it.
+
+    Raises:
+        ValueError: for no port, one that something else listens at, or an address that is none of this machine.
+    """
+    if not 0 <= port <= 65535:
+        raise ValueError(f"port: expected 0 (any that is free) to 65535, got {port}")
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            why = error.strerror or str(error)
+            raise ValueError(f"cannot listen at {host}, port {port}: {why}; --port 0 takes any that is free") from None
 
 
 def check_bind(host: str, public: bool, share: bool) -> None:

@@ -43,14 +43,15 @@ def app(
     missing = [name for name in ("gradio", "plotly", "umap") if importlib.util.find_spec(name) is None]
     if missing:
         raise ValueError(f"the app needs {', '.join(missing)}: pip install 'musegen[app]'")
-    from musegen.app.server import check_bind, launch
+    from musegen.app.server import check_bind, check_port, launch
     from musegen.app.work.workshop import Workshop
 
     check_bind(host, public, share)
+    check_port(host, port)
     trust = [trust_plugins] if isinstance(trust_plugins, str) else trust_plugins or []
     workshop = Workshop.open(library, model, corpus, embedder, device, dtype, lane, trust)
     blocks, address = launch(workshop, host, port, public, share)
     if blocks.share_url:
         print(f"Others reach MUSE at {blocks.share_url}")
-    print(f"MUSE is at {address}", flush=True)
+    print(f"MUSE is at {address}\nCtrl-C stops it", flush=True)
     blocks.block_thread()
