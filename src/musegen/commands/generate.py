@@ -87,9 +87,20 @@ def generate(
     if again is not None:
         if prompt or prompts:
             raise ValueError("--again makes one clip from its JSON: expected no prompts beside it")
-        music = (samples - 1, seed, seconds, steps, guidance, sampler, negative, start, strength)
-        stage1 = (stage1_steps, stage1_guidance, stage1_sampler)
-        _refuse_beside_again(dict(zip(_MUSIC, (*music, *stage1), strict=True)))
+        _refuse_beside_again(
+            samples=samples - 1,
+            seed=seed,
+            seconds=seconds,
+            steps=steps,
+            guidance=guidance,
+            sampler=sampler,
+            negative=negative,
+            start=start,
+            strength=strength,
+            stage1_steps=stage1_steps,
+            stage1_guidance=stage1_guidance,
+            stage1_sampler=stage1_sampler,
+        )
         return [_again(again, out, format, bits, model, device, dtype, lane, trust, execution, decoder)]
     texts = [*prompt, *([each.caption for each in read_prompts(prompts)] if prompts else [])]
     if not texts:
@@ -121,11 +132,7 @@ def generate(
         return writer.paths
 
 
-_MUSIC = """samples seed seconds steps guidance sampler negative start strength
-    stage1_steps stage1_guidance stage1_sampler""".split()
-
-
-def _refuse_beside_again(chosen: dict[str, Any]) -> None:
+def _refuse_beside_again(**chosen: object) -> None:
     """Refuse options that would make another clip than the JSON describes."""
     if taken := [f"--{name}" for name, value in chosen.items() if value not in (None, 0)]:
         raise ValueError(f"--again makes the clip that its JSON describes: expected no {' or '.join(taken)} beside it")

@@ -56,7 +56,8 @@ def pack(
     from rich.console import Console
     from rich.progress import Progress
 
-    with Progress(console=Console(stderr=True)) as bar:
+    console = Console(stderr=True)
+    with Progress(console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("packing", total=len(chosen))
         report = pack_source(chosen, out, packing, lambda done, total: bar.update(task, completed=done, total=total))
     print(f"{report}\n{out}: all names in {REPORT}")

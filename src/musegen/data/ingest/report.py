@@ -98,8 +98,8 @@ class PackReport:
             spread = f" to {widths[-1]} kHz (median {widths[len(widths) // 2]})" if widths[0] != widths[-1] else " kHz"
             lines.append(
                 f"band-limited {len(self.dull)} of {self.total}: nothing above {widths[0]}{spread}; all files: "
-                f"{_counts(self.rates, ' Hz')}. What is band-limited is fit for stage 1, and makes stage 2 and the codec "
-                "dull"
+                f"{_counts(self.rates, ' Hz')}. What is band-limited is fit for stage 1, and makes stage 2 and the "
+                "codec dull"
             )
         return "\n".join(lines)
 
