@@ -262,7 +262,7 @@ def test_shards_of_another_encoder_are_refused(tmp_path: Path) -> None:
     check_made_by(tmp_path, index, {"embedding": {"revision": "1"}})
     for requires, message in (
         ({"embedding": {"revision": "2"}}, "embedding.revision is '1', not '2'"),
-        ({"latents": {"revision": "2"}}, "latents is None, not {'revision': '2'}"),
+        ({"latents": {"revision": "2"}}, "latents is missing, not {'revision': '2'}"),
     ):
         with pytest.raises(ValueError, match=f"made by something else than `requires`: {message}"):
             check_made_by(tmp_path, index, requires)

@@ -156,7 +156,7 @@ def differences(expected: Mapping[str, Any], got: Mapping[str, Any], prefix: str
         if isinstance(value, Mapping) and isinstance(got.get(name), Mapping):
             found += differences(value, got[name], f"{prefix}{name}.")
         elif name not in got or got[name] != value:
-            found.append(f"{prefix}{name} is {got.get(name)!r}, not {value!r}")
+            found.append(f"{prefix}{name} is {repr(got[name]) if name in got else 'missing'}, not {value!r}")
     return found
 
 
