@@ -27,8 +27,9 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")/.." && pwd)
 out=${OUT:-out/evaluation}
 model=${MODEL:-default}
-musegen=${MUSEGEN:-$here/.venv/bin/musegen}
-python=${PYTHON:-$here/.venv/bin/python}
+export PATH="$here/.venv/bin:$PATH"
+musegen=${MUSEGEN:-musegen}
+python=${PYTHON:-python}
 processes=${PROCESSES:-$(nproc)}
 each=${SECONDS_EACH:-12}
 device=${DEVICE:-auto}

@@ -8,7 +8,8 @@ set -euo pipefail
 out=${1:-out/small}
 size=${SIZE:-small}
 here=$(cd "$(dirname "$0")/.." && pwd)
-musegen=${MUSEGEN:-$here/.venv/bin/musegen}
+export PATH="$here/.venv/bin:$PATH"
+musegen=${MUSEGEN:-musegen}
 processes=${PROCESSES:-2}
 each=${SECONDS_EACH:-24}
 
