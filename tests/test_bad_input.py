@@ -173,7 +173,7 @@ def test_a_logger_makes_no_folder_for_a_run_that_cannot_begin(refused: Refused) 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "the following arguments are required: fit.data, fit.model"),
+        ([], "expected a configuration, such as musegen fit -c configs/experiment/small_text2muq.yaml, got none"),
         (["-c"], "-c expects the path of a YAML file"),
         (["-c", "nowhere.yaml"], "expected a YAML file after -c, got nowhere.yaml, which does not exist"),
         (["-c", "empty"], "expected a YAML file after -c, got empty"),

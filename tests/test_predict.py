@@ -64,6 +64,8 @@ def embed(checkpoint: Path, out: Path, *arguments: str, prompts: list[str] = PRO
         folder=out / "cwd", processes=processes,
     )  # fmt: skip
     assert ended.status == [0] * processes, ended.printed
+    assert f"embeddings are in {out / 'shards'}" in ended.printed
+    assert "Tip: For seamless" not in ended.printed
     assert list((out / "cwd").iterdir()) == []
     return out / "shards"
 
@@ -145,6 +147,7 @@ def hear(checkpoint: Path, embeddings: Path, out: Path, *arguments: str, process
     )  # fmt: skip
     assert ended.status == [0] * processes, ended.printed
     assert list((out / "cwd").iterdir()) == []
+    assert f"audio is in {out}" in ended.printed
     return out / "audio"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -153,8 +154,20 @@ def _with_parts(file: Path, above: tuple[Path, ...] = ()) -> list[Path]:
     return [path for name in parts for path in _with_parts(file.parent / name, (*above, file.resolve()))] + [file]
 
 
+def _is_no_advertisement(record: logging.LogRecord) -> bool:
+    return "Tip: For seamless cloud" not in record.getMessage()
+
+
 def run(arguments: list[str]) -> None:
-    """Run one of LightningCLI's commands."""
+    """Run one of LightningCLI's commands.
+
+    Raises:
+        ValueError: for a command without any argument.
+    """
+    if len(arguments) == 1:
+        example = f"musegen {arguments[0]} -c configs/experiment/small_text2muq.yaml"
+        raise ValueError(f"expected a configuration, such as {example}, got none")
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_is_no_advertisement)
     import_torchaudio()
     sys.argv[1:] = expand_parts(arguments)  # what Lightning starts its other processes with
     TrainerCLI()

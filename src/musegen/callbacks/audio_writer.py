@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import lightning.pytorch as L
 from lightning.pytorch.callbacks import BasePredictionWriter
+from lightning.pytorch.utilities import rank_zero_info
 
 from musegen.audio import encode_audio, peak_gain
 from musegen.files import prepare_folder, write_whole
@@ -66,3 +67,7 @@ class AudioWriter(BasePredictionWriter):
                     self.folder / f"{name}.json": f"{text}\n".encode(),
                 }
             )
+
+    def on_predict_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Say where the files are."""
+        rank_zero_info(f"audio is in {self.folder}")

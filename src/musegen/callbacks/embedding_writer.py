@@ -8,6 +8,7 @@ from typing import Any
 
 import lightning.pytorch as L
 from lightning.pytorch.callbacks import BasePredictionWriter
+from lightning.pytorch.utilities import rank_zero_info
 
 from musegen.data.sample import Sample
 from musegen.data.shard_writer import ShardWriter
@@ -65,3 +66,4 @@ class EmbeddingWriter(BasePredictionWriter):
         """Write what is left, and the index."""
         if self._writer is not None:
             self._writer.flush()
+            rank_zero_info(f"embeddings are in {self.folder}")
