@@ -76,7 +76,7 @@ def test_a_run_that_broke_goes_on_where_its_last_shard_ends(tmp_path: Path) -> N
         assert next(cache.encode(0)).key == "noise-0"  # and no more: it is given up
         with pytest.raises(ValueError, match=r"expected 4 shards, 00000.tar, 00002.tar, 00003.tar are missing"):
             cache.finish()
-    with pytest.raises(ValueError, match=r"expected index.json beside the shards, got none"):
+    with pytest.raises(ValueError, match=r"expected whole shards, got unfinished ones"):
         read_index(tmp_path / "out")
     assert encode(source, tmp_path / "out") == [f"noise-{number}" for number in (0, 1, 4, 5, 6)]
     assert everything(tmp_path / "out") == everything(tmp_path / "whole")

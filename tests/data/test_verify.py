@@ -14,6 +14,7 @@ from musegen.data import shard_writer
 from musegen.data.cache import Cache
 from musegen.data.random_access import ShardFolder
 from musegen.data.sample import Sample, to_members
+from musegen.data.shard_index import read_index
 from musegen.data.shard_writer import ShardWriter
 from musegen.data.verify import verify_folder
 
@@ -102,6 +103,11 @@ def test_a_cache_that_is_unfinished_is_said(tmp_path: Path) -> None:
     with Cache(songs(tmp_path / "songs", 3), tmp_path / "out", encoder(), 1) as cache:
         list(cache.encode(cache.begin()[0]))
     assert verify_folder(tmp_path / "out").problems == ["it is unfinished: start the same musegen cache again"]
+    with pytest.raises(ValueError, match="expected whole shards, got unfinished ones: start the same cache again"):
+        read_index(tmp_path / "out")
+    (tmp_path / "music").mkdir()
+    with pytest.raises(ValueError, match=r"expected index\.json beside the shards, got none .musegen pack makes"):
+        read_index(tmp_path / "music")
 
 
 def test_a_table_that_lies_is_found(tmp_path: Path) -> None:

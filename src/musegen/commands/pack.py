@@ -61,7 +61,8 @@ def pack(
         task = bar.add_task("packing", total=len(chosen))
         report = pack_source(chosen, out, packing, lambda done, total: bar.update(task, completed=done, total=total))
     print(f"{report}\n{out}: all names in {REPORT}")
-    for name, share in (("val", val), ("test", test)):
+    shares: dict[Split, float] = {"val": val, "test": test}
+    for name, share in shares.items():
         if split is None and share and report.total and not (report.kept[name] or report.there):
             print(f"nothing is held out for {name}: a larger --{name}, or another --seed, holds out some")
 

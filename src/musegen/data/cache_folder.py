@@ -13,6 +13,7 @@ from musegen.data.open_shard import UNKNOWN
 from musegen.data.sample import FIELDS
 from musegen.data.shard_file import ShardFile
 from musegen.data.shard_index import (
+    UNFINISHED,
     Shard,
     ShardIndex,
     differences,
@@ -26,7 +27,7 @@ from musegen.data.shard_table import table_path
 from musegen.data.stored_sample import StoredSample
 from musegen.files import prepare_folder, sync_folder
 
-RECORDS = ".unfinished"
+RECORDS = UNFINISHED
 """Folder within the result that holds a record of each shard that is done, until all are."""
 
 

@@ -17,6 +17,9 @@ VERSION = 1
 NAME = re.compile(r"\w[\w-]*\.tar")
 """A shard is a plain name beside its index: never a path, never a ``pipe:``."""
 
+UNFINISHED = ".unfinished"
+"""Folder beside shards that are being cached, until all are there."""
+
 
 @dataclass(frozen=True)
 class Shard:
@@ -95,7 +98,10 @@ def read_index(folder: str | Path) -> ShardIndex:
         raise FileNotFoundError(2, "expected a folder of shards, got none", str(folder))
     paths = sorted(folder.glob("index*.json"))
     if not paths:
-        raise ValueError(f"{folder}: expected index.json beside the shards, got none (was writing cut off?)")
+        if (folder / UNFINISHED).exists():
+            raise ValueError(f"{folder}: expected whole shards, got unfinished ones: start the same cache again")
+        why = "was writing cut off?" if any(folder.glob("*.tar")) else "musegen pack makes shards of a folder of music"
+        raise ValueError(f"{folder}: expected index.json beside the shards, got none ({why})")
     parts = [read_index_file(path) for path in paths]
     for path, part in zip(paths, parts, strict=True):
         if digest(part.made_by) != digest(parts[0].made_by):
