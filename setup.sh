@@ -10,6 +10,7 @@ venv=${MUSEGEN_VENV:-.venv}
 extras=${1-all}
 target=".${extras:+[$extras]}"
 
+echo "setup: installing into $venv, which takes some minutes and 4 GB" >&2
 [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
 pip=("$venv/bin/python" -m pip install --quiet --disable-pip-version-check)
 
@@ -25,3 +26,4 @@ else
 fi
 # stable-audio-tools declares Python 3.10 only, and runs on later ones
 "${pip[@]}" --no-deps --ignore-requires-python -r requirements-no-deps.txt
+echo "setup: done; source $venv/bin/activate" >&2
