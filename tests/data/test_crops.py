@@ -65,8 +65,15 @@ def test_held_out_items_are_the_same_every_time() -> None:
         assert item["caption"] == "piece 4"
         assert item["latents"][1, 0] == 32  # the middle
         assert item["seconds_start"] == pytest.approx(3.2)
-    assert make(little_sample(4, seed=11), training=False)["seed"] == 11  # a predicted sample keeps its own
-    assert make(little_sample(4, seed=11))["seed"] != 11
+
+
+def test_a_predicted_sample_keeps_its_seed_and_others_have_their_own() -> None:
+    """All songs of a rendered corpus name the one seed that they were composed with."""
+    predicted = little_sample(4, seed=11, source="musegen predict")
+    assert make(predicted, training=False)["seed"] == 11
+    assert make(predicted)["seed"] != 11
+    songs = [make(little_sample(n, seed=11, source="rendered"), training=False)["seed"] for n in range(3)]
+    assert songs == [hash_seed(3, 0, f"piece-{n:03d}") for n in range(3)]
 
 
 def test_a_short_piece_is_filled_up_and_masked() -> None:

@@ -10,7 +10,7 @@ import lightning.pytorch as L
 from lightning.pytorch.callbacks import BasePredictionWriter
 from lightning.pytorch.utilities import rank_zero_info
 
-from musegen.data.sample import Sample
+from musegen.data.sample import PREDICTED, Sample
 from musegen.data.shard_writer import ShardWriter
 
 
@@ -35,7 +35,7 @@ class EmbeddingWriter(BasePredictionWriter):
             ValueError: if the folder holds shards already.
         """
         part = f"rank{trainer.global_rank:04d}" if trainer.world_size > 1 else ""
-        self._writer = ShardWriter(self.folder, {"source": "musegen predict"}, self.samples_per_shard, part)
+        self._writer = ShardWriter(self.folder, {"source": PREDICTED}, self.samples_per_shard, part)
 
     def write_on_batch_end(
         self,
@@ -54,7 +54,7 @@ class EmbeddingWriter(BasePredictionWriter):
         for key, caption, seed, embedding in zip(
             prediction["key"], prediction["caption"], prediction["seed"].tolist(), embeddings, strict=True
         ):
-            facts = {"captions": [caption], "seed": seed, "source": "musegen predict", "licence": licence}
+            facts = {"captions": [caption], "seed": seed, "source": PREDICTED, "licence": licence}
             self._writer.write(Sample(key, facts, embedding=embedding))
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from musegen.data.crops import crop_latents, crop_start, embedding_of, read_crop, unpacked
-from musegen.data.sample import Sample
+from musegen.data.sample import PREDICTED, Sample
 from musegen.data.shard_reader import DamagedShardError
 from musegen.data.stored_sample import StoredSample
 from musegen.flow.noise import hash_seed
@@ -85,7 +85,8 @@ class ItemMaker:
 
     def _lasting_seed(self, sample: Sample | StoredSample) -> int:
         """Of an item that is no matter of chance; a predicted sample goes on with the seed it was drawn with."""
-        return int(sample.facts.get("seed", self.seed_of(sample.key, 0)))
+        predicted = sample.facts.get("source") == PREDICTED and "seed" in sample.facts
+        return int(sample.facts["seed"]) if predicted else self.seed_of(sample.key, 0)
 
     def _latents(self, item: dict[str, Any], sample: Sample | StoredSample, choice: int | None) -> tuple[float, float]:
         latents = _there(sample, "latents")

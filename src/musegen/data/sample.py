@@ -19,6 +19,9 @@ FIELDS = {"embedding": "embedding.npy", "latents": "latents.npy", "audio": "flac
 TEXT = re.compile(r"text\.(\d+)\.npy")
 """Suffix of the member that holds the states of one caption, counted in the order of `Sample.captions`."""
 
+PREDICTED = "musegen predict"
+"""The ``source`` of what stage 1 predicted."""
+
 KEY = re.compile(r"(?!__)[A-Za-z0-9_+=@-]{1,80}")
 
 
@@ -34,7 +37,7 @@ class Sample:
     - ``seconds``: length of the whole piece; needed with latents.
     - ``windows``: ``[[start, end], …]`` in seconds, one for each row of the embedding; needed for more than one row.
     - ``latent_rate``: latents per second, 44100 / 2048 for Stable Audio's codec; needed with latents.
-    - ``seed``: of a predicted sample, what it was drawn with.
+    - ``seed``: of a predicted sample (whose ``source`` is `PREDICTED`), what it was drawn with.
 
     Args:
         key: unique in its folder; letters, digits and ``_+=@-``, at most 80.
