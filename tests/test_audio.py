@@ -92,8 +92,10 @@ def test_reading_what_is_not_audio_is_one_line(tmp_path: Path) -> None:
         read_audio(tmp_path / "text.wav")
     assert "\n" not in str(error.value)
     assert str(error.value).endswith("(WAV, FLAC, OGG, MP3 …): Format not recognised")
-    with pytest.raises(FileNotFoundError, match=r"none\.wav"):
+    with pytest.raises(FileNotFoundError, match=r"expected an audio file, got none: .*none\.wav"):
         read_audio(tmp_path / "none.wav")
+    with pytest.raises(IsADirectoryError, match="expected an audio file, got a folder: "):
+        read_audio(tmp_path)
 
 
 def test_a_failed_write_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import soundfile
 import torch
 from torch import Tensor
 
-from musegen.files import write_whole
+from musegen.files import check_is_file, write_whole
 from musegen.torchaudio_guard import import_torchaudio
 
 FORMATS = ("wav", "flac", "ogg")
@@ -108,6 +108,7 @@ def read_audio(path: str | Path, sample_rate: int | None = None, channels: int |
         OSError: if there is no such file.
         ValueError: if it is not audio.
     """
+    check_is_file(path, "an audio file")
     with open(path, "rb") as file:
         try:
             samples, rate = soundfile.read(file, dtype="float32", always_2d=True)

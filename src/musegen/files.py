@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
@@ -48,6 +49,22 @@ def sync_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def check_is_file(path: str | Path, what: str) -> None:
+    """Refuse a path where no file is.
+
+    Args:
+        path: to look at.
+        what: is expected there, in words.
+
+    Raises:
+        OSError: naming the path, if there is nothing, or a folder.
+    """
+    if Path(path).is_dir():
+        raise IsADirectoryError(errno.EISDIR, f"expected {what}, got a folder", str(path))
+    if not Path(path).exists():
+        raise FileNotFoundError(errno.ENOENT, f"expected {what}, got none", str(path))
 
 
 def prepare_folder(folder: Path) -> None:

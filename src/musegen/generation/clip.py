@@ -12,7 +12,7 @@ from torch import Tensor
 
 from musegen.audio import FORMATS, encode_audio, peak_gain
 from musegen.checkpoints import read_json
-from musegen.files import write_whole
+from musegen.files import check_is_file, write_whole
 from musegen.fingerprint import hash_bytes, hash_tensor
 from musegen.generation.packing import pack
 
@@ -120,6 +120,7 @@ def read_clip(path: str | Path) -> dict[str, Any]:
         ValueError: if it is not the JSON of a clip.
     """
     path = Path(path)
+    check_is_file(path, "the JSON beside a clip")
     described = read_json(path)
     known = described.get("format") if isinstance(described, dict) else None
     if known != "musegen-clip" or described.get("version") != VERSION:
