@@ -29,9 +29,15 @@ class Server(SimpleHTTPRequestHandler):
 
     asked: list[str] = []  # noqa: RUF012
 
+    failing: dict[str, int] = {}  # noqa: RUF012
+
     def do_GET(self) -> None:
         self.asked.append(self.path)
-        super().do_GET()
+        if self.failing.get(self.path, 0):
+            self.failing[self.path] -= 1
+            self.send_error(503)
+        else:
+            super().do_GET()
 
     def log_message(self, format: str, *arguments: Any) -> None:
         """Say nothing."""
@@ -47,7 +53,7 @@ def shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def served(shards: Path) -> Iterator[str]:
-    Server.asked = []
+    Server.asked, Server.failing = [], {}
     server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Server, directory=str(shards)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
@@ -116,6 +122,36 @@ def test_parts_of_an_index_and_a_new_one(shards: Path, served: str, tmp_path: Pa
     assert len(folder) == 7
     assert {folder[position].key for position in range(7)} == {f"part-{number:03d}" for number in range(7)}
     assert folder.folder != before  # other shards of the same names do not mix with those that were fetched
+
+
+def two_parts(folder: Path) -> None:
+    (folder / "index.json").unlink()
+    for rank in range(2):
+        with ShardWriter(folder, MADE_BY, 2, part=f"rank{rank:04d}") as writer:
+            writer.write(little_sample(rank, prefix="part"))
+
+
+def test_a_part_that_cannot_be_reached_is_not_taken_for_the_last(shards: Path, served: str, tmp_path: Path) -> None:
+    two_parts(shards)
+    Server.failing = {"/index-rank0001.json": 1}
+    assert len(ShardFolder(served, cache=tmp_path / "cache")) == 2
+    Server.failing = {"/index-rank0001.json": remote.ATTEMPTS}
+    with pytest.raises(OSError, match=r"index-rank0001.json: cannot be fetched: .*503"):
+        ShardFolder(served, cache=tmp_path / "cache")
+    for status, expected in ((255, "index-rank0001.json: cannot be fetched: exit status 255"), (1, None)):
+        command = f"pipe:test {{}} != index-rank0001.json || exit {status}; cat {shards}/{{}}"
+        if expected is None:
+            assert len(ShardFolder(command, cache=tmp_path / "cache")) == 1  # cat says the same of no file
+        else:
+            with pytest.raises(OSError, match=expected):
+                ShardFolder(command, cache=tmp_path / "cache")
+
+
+@pytest.mark.timeout(60)
+def test_a_command_may_say_much(shards: Path, tmp_path: Path) -> None:
+    """As wget does, with a dot for each kilobyte."""
+    folder = ShardFolder(f"pipe:head -c 300000 /dev/zero >&2; cat {shards}/{{}}", cache=tmp_path / "cache")
+    assert folder[0].key == "piece-000"
 
 
 def test_damage_elsewhere_is_found_and_named(shards: Path, served: str, tmp_path: Path) -> None:

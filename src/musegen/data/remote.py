@@ -12,21 +12,27 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from http.client import HTTPException
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
+from urllib.error import HTTPError
 from urllib.parse import quote, unquote, urlsplit
 
 from musegen.data.shard_reader import DamagedShardError
 from musegen.files import write_whole
 
+T = TypeVar("T")
+
 ATTEMPTS = 3
 PAUSE = 1.0
 """Seconds before the second attempt to fetch something; each further pause is four times as long."""
+COMPLAINT = 2000
+"""Bytes of what a command said in the end that an error repeats."""
 
 _URL = re.compile(r"pipe:|[a-z][a-z0-9+.-]+://")
 
@@ -93,7 +99,10 @@ class RemoteShards:
         return path
 
     def _indexes(self) -> Iterator[tuple[str, bytes]]:
-        """The index, or the parts of it that several processes wrote; folders elsewhere need not be able to list."""
+        """The index, or the parts of it that several processes wrote; folders elsewhere need not be able to list.
+
+        The first part that is not there is the end; one that cannot be reached is not.
+        """
         try:
             yield "index.json", self._read("index.json")
             return
@@ -102,34 +111,34 @@ class RemoteShards:
         for rank in range(1 << 16):
             name = f"index-rank{rank:04d}.json"
             try:
-                yield name, self._read(name)
-            except OSError:
+                known = rank == 0 or self.url.startswith(
+                    "pipe:"
+                )  # whether an error tells at once that this was the end
+                content = self._read(name) if known else _patiently(lambda: self._read(name))  # noqa: B023
+            except OSError as error:
                 if rank == 0:
                     place = self._place("index.json")
                     raise OSError(f"{place}: expected the index of shards: {_reason(failed)}") from None
+                if not (_is_absent(error) or isinstance(error, ChildProcessError)):
+                    raise OSError(f"{self._place(name)}: cannot be fetched: {_reason(error)}") from None
                 return
+            yield name, content
 
     def _read(self, name: str) -> bytes:
         with self._open(name) as stream:
             return stream.read()
 
     def _fetch(self, name: str, path: Path, sha256: str | None) -> None:
-        for attempt in range(ATTEMPTS):
-            try:
-                with self._open(name) as stream, open(path, "wb") as file:
-                    shutil.copyfileobj(stream, file, 1 << 20)
-                    if getattr(stream, "length", 0):  # of an answer by HTTP: what is still to come
-                        raise OSError("it was cut off")
-                    file.flush()
-                    os.fsync(file.fileno())
-                _compare(path, sha256)
-                return
-            except FileNotFoundError:
-                raise
-            except OSError:
-                if attempt == ATTEMPTS - 1:
-                    raise
-                time.sleep(PAUSE * 4**attempt)
+        def once() -> None:
+            with self._open(name) as stream, open(path, "wb") as file:
+                shutil.copyfileobj(stream, file, 1 << 20)
+                if getattr(stream, "length", 0):  # of an answer by HTTP: what is still to come
+                    raise OSError("it was cut off")
+                file.flush()
+                os.fsync(file.fileno())
+            _compare(path, sha256)
+
+        _patiently(once)
 
     def _place(self, name: str) -> str:
         return self.url.replace("{}", name) if self.url.startswith("pipe:") else f"{self.url.rstrip('/')}/{quote(name)}"
@@ -138,12 +147,15 @@ class RemoteShards:
     def _open(self, name: str) -> Iterator[IO[bytes]]:
         place = self._place(name)
         if place.startswith("pipe:"):
-            with subprocess.Popen(place[5:], shell=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
-                assert running.stdout is not None
-                yield running.stdout
-                complaint = running.stderr.read().decode(errors="replace") if running.stderr else ""
-            if running.returncode:
-                raise OSError(f"exit status {running.returncode}: {' '.join(complaint.split()) or 'no word of why'}")
+            with tempfile.TemporaryFile() as said:  # a pipe would be full one day, and the command wait for its reader
+                with subprocess.Popen(place[5:], shell=True, stdout=subprocess.PIPE, stderr=said) as running:
+                    assert running.stdout is not None
+                    yield running.stdout
+                if status := running.returncode:
+                    said.seek(max(0, said.seek(0, os.SEEK_END) - COMPLAINT))
+                    complaint = " ".join(said.read().decode(errors="replace").split()) or "no word of why"
+                    kind = ChildProcessError if 0 < status < 128 else ConnectionError  # killed, or ssh reached nobody
+                    raise kind(f"exit status {status}: {complaint}")
         elif place.startswith(("http://", "https://")):
             try:
                 with urllib.request.urlopen(place, timeout=60) as answer:
@@ -153,6 +165,28 @@ class RemoteShards:
         else:
             with _fsspec(place) as file:
                 yield file
+
+
+def _patiently(attempt: Callable[[], T]) -> T:
+    """What an attempt gives; another attempt, after a pause, where a file may be there but was not to be had."""
+    for count in range(ATTEMPTS - 1):
+        try:
+            return attempt()
+        except OSError as error:
+            if _is_absent(error):
+                raise
+            time.sleep(PAUSE * 4**count)
+    return attempt()
+
+
+def _is_absent(error: OSError) -> bool:
+    """Whether there is no such file, as far as one can be told.
+
+    S3 answers 403 where listing is not allowed.
+    """
+    if isinstance(error, HTTPError):
+        return error.code in (403, 404, 410)
+    return isinstance(error, FileNotFoundError | PermissionError)
 
 
 def _compare(path: Path, sha256: str | None) -> None:
