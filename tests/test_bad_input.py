@@ -247,7 +247,7 @@ def test_predictions_are_refused(refused: Refused, place: Path) -> None:
     assert "a file of prompts, got none: 'no'" in refused("predict", "-c", predict(prompts={"prompts": "no"}))
     assert "samples: expected 1 or more" in refused("predict", "-c", predict(prompts={"samples": 0}))
     taken = predict(trainer=writer("EmbeddingWriter", "shards"))
-    assert "shards: expected a folder without index.json" in refused("predict", "-c", taken)
+    assert "shards: expected a folder without shards, got one with index.json" in refused("predict", "-c", taken)
     blocked = predict(trainer=writer("EmbeddingWriter", "file/out"))
     assert "cannot write: Not a directory: 'file/out'" in refused("predict", "-c", blocked)
     data = spec("musegen.data.module.ShardData", predict=["shards"])

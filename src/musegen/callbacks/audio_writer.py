@@ -59,7 +59,7 @@ class AudioWriter(BasePredictionWriter):
                 described["caption"] = prediction["caption"][index]
             if "seed" in prediction:
                 described["seed"] = int(prediction["seed"][index])
-            name = re.sub(r"[^\w.-]+", "_", key)
+            name = re.sub(r"[^\w.+=@-]+", "_", key)  # of a key that `KEY` allows nothing
             text = json.dumps(described, indent=2, sort_keys=True, ensure_ascii=False)
             write_whole(
                 {

@@ -28,12 +28,18 @@ class EmbeddingWriter(BasePredictionWriter):
         self.samples_per_shard = samples_per_shard
         self._writer: ShardWriter | None = None
 
-    def on_predict_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Open this process's part of the folder.
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        """Look into the folder, before any process writes into it.
 
         Raises:
-            ValueError: if the folder holds shards already.
+            ValueError: if the folder holds shards already, of however many processes.
         """
+        there = sorted(self.folder.glob("index*.json")) if stage == "predict" else ()
+        if there:
+            raise ValueError(f"{self.folder}: expected a folder without shards, got one with {there[0].name}")
+
+    def on_predict_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Open this process's part of the folder."""
         part = f"rank{trainer.global_rank:04d}" if trainer.world_size > 1 else ""
         self._writer = ShardWriter(self.folder, {"source": PREDICTED}, self.samples_per_shard, part)
 

@@ -132,7 +132,8 @@ class ShardData(L.LightningDataModule):
 
         Raises:
             OSError: if a folder is not there.
-            ValueError: if one is damaged, lacks a field, was made by something else, or has too few samples.
+            ValueError: if one is damaged, lacks a field, was made by something else, or has too few samples; or if two
+                items that are to be predicted have one key, and so would have one file.
         """
         if command == "fit":
             self._training(0, processes)
@@ -140,6 +141,23 @@ class ShardData(L.LightningDataModule):
             self._ordered("val", 0, processes)
         if command in ("test", "predict"):
             self._ordered("test" if command == "test" else "predict", 0, processes)
+        if command == "predict":
+            self._check_keys()
+
+    def _check_keys(self) -> None:
+        seen: dict[str, Path] = {}
+        for folder in self._folders("predict")[0]:
+            for shard in folder.shards:
+                try:
+                    keys = shard.table.keys
+                except DamagedShardError:
+                    if self.on_damage == "stop":
+                        raise
+                    continue
+                for key in keys:
+                    if seen.setdefault(key, shard.path) != shard.path:
+                        places = f"{seen[key].parent} and in {folder.folder}"
+                        raise ValueError(f"predict: expected unique keys, got {key!r} in {places}")
 
     def prepare_data(self) -> None:
         """Fetch what lies elsewhere, on one process of a machine; the others find it there."""

@@ -9,6 +9,7 @@ import lightning.pytorch as L
 
 from musegen.data.items import collate
 from musegen.data.prompt_file import read_prompts
+from musegen.data.sample import KEY
 
 
 class PromptData(L.LightningDataModule):
@@ -38,7 +39,13 @@ class PromptData(L.LightningDataModule):
         for prompt in read_prompts(self.prompts):
             first = self.seed if prompt.seed is None else prompt.seed
             for seed in range(first, first + self.samples):
+                if seed >= 2**63:
+                    raise ValueError(f"{self.prompts}: expected seeds from 0 to 2**63 - 1, got {seed}")
                 key = prompt.key if self.samples == 1 else f"{prompt.key}-{seed}"
+                if not KEY.fullmatch(key):
+                    raise ValueError(
+                        f"{self.prompts}: expected keys of at most 80 characters with their seeds, got {key!r}"
+                    )
                 items.append({"key": key, "seed": seed, "caption": prompt.caption})
         return items
 
