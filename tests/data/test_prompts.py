@@ -32,9 +32,19 @@ def test_json_lines(tmp_path: Path) -> None:
     assert read_prompts(path) == [Prompt("a", "00000"), Prompt("b", "bee", 7)]
 
 
+def test_only_the_end_of_a_line_ends_it(tmp_path: Path) -> None:
+    caption = "a waltz\u2028of two\x0clines"
+    path = tmp_path / "p.jsonl"
+    path.write_bytes(json.dumps({"caption": caption}, ensure_ascii=False).encode() + b'\r\n{"caption": "b"}\r\n')
+    assert [prompt.caption for prompt in read_prompts(path)] == [caption, "b"]
+    (tmp_path / "p.txt").write_bytes(caption.encode() + b"\r\nb\r\n")
+    assert [prompt.caption for prompt in read_prompts(tmp_path / "p.txt")] == [caption, "b"]
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
+        ("[" * 100_000, 'line 2: expected JSON like {"caption": "…"}'),
         ("a waltz", r'line 2: expected JSON like {"caption": "…"}, got \'a waltz\''),
         ({"text": "a"}, 'line 2: expected JSON like {"caption": "…"}'),
         ({"caption": " "}, 'line 2: expected JSON like {"caption": "…"}'),

@@ -40,7 +40,7 @@ def read_prompts(path: str | Path) -> list[Prompt]:
     if not path.is_file():
         raise FileNotFoundError(2, "expected a file of prompts, got none", str(path))
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except UnicodeDecodeError:
         raise ValueError(f"{path}: expected a text file in UTF-8") from None
     prompts: dict[str, Prompt] = {}
@@ -63,7 +63,7 @@ def read_prompts(path: str | Path) -> list[Prompt]:
 def _from_json(line: str, default: str) -> Prompt:
     try:
         content: Any = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ValueError(f'expected JSON like {{"caption": "…"}}, got {line[:60]!r}') from None
     caption = content.get("caption") if isinstance(content, dict) else None
     if not isinstance(caption, str) or not caption.strip():
