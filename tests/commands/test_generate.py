@@ -102,6 +102,23 @@ def test_prompts_come_from_a_file_too(model: str, tmp_path: Path) -> None:
     ]
 
 
+def test_a_prompt_of_a_file_begins_with_its_own_seed(model: str, tmp_path: Path) -> None:
+    listed = tmp_path / "prompts.jsonl"
+    lines = [{"caption": "first", "seed": 7}, {"caption": "second"}, {"caption": "third", "seed": 7}]
+    listed.write_text("\n".join(map(json.dumps, lines)))
+    paths = make(model, tmp_path / "out", "zeroth", prompts=listed, samples=2, seed=3)
+    assert [path.stem for path in paths] == [
+        *("zeroth_seed3", "zeroth_seed4", "second_seed3", "second_seed4"),
+        *("first_seed7", "first_seed8", "third_seed7", "third_seed8"),
+    ]
+    alone = make(model, tmp_path / "alone", "third", seed=8)[0]
+    assert alone.read_bytes() == paths[-1].read_bytes()
+    listed.write_text(json.dumps({"caption": "first", "seed": 2**63 - 1}))
+    with pytest.raises(ValueError, match="seed: expected a whole number from 0"):
+        make(model, tmp_path / "none", "zeroth", prompts=listed, samples=2)
+    assert not (tmp_path / "none").exists()
+
+
 def test_a_clip_is_made_again_bit_for_bit(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first = make(model, tmp_path, PROMPT, seed=4, sampler="pingpong", negative="noise")[0]
     before = first.read_bytes()

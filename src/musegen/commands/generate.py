@@ -6,6 +6,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -43,9 +44,9 @@ def generate(
 
     Args:
         prompt: one or more sentences, each in quotes.
-        prompts: a text file with one prompt a line, or JSON Lines.
+        prompts: a text file with one prompt a line, or JSON Lines with caption and perhaps seed, of its first clip.
         samples: clips of each prompt.
-        seed: seed of a prompt's first clip; the others have the numbers after it.
+        seed: seed of a prompt's first clip, where no file names another; the others have the numbers after it.
         out: folder for the files; made if missing.
         seconds: length of a clip; by default the longest that the model makes.
         steps: steps of stage 2 (embedding to music).
@@ -102,32 +103,41 @@ def generate(
             stage1_sampler=stage1_sampler,
         )
         return [_again(again, out, format, bits, model, device, dtype, lane, trust, execution, decoder)]
-    texts = [*prompt, *([each.caption for each in read_prompts(prompts)] if prompts else [])]
-    if not texts:
+    asked = [(text, seed) for text in prompt]
+    asked += (
+        [(each.caption, seed if each.seed is None else each.seed) for each in read_prompts(prompts)] if prompts else []
+    )
+    if not asked:
         raise ValueError("expected a prompt, such as musegen generate 'a slow sad piano ballad', or --prompts FILE")
     if samples < 1:
         raise ValueError(f"samples: expected at least 1, got {samples}")
+    together: dict[int, list[str]] = {}  # prompts by the seed that they begin with
+    for text, first in dict.fromkeys(asked):
+        together.setdefault(first, []).append(text)
     pipeline = TextToMusic.load(model, device, dtype, lane, trust, execution or "auto", decoder or "auto")
     with _progress_bar() as progress:
-        clips = pipeline.stream(
-            list(dict.fromkeys(texts)),
-            range(seed, seed + samples),
-            progress,
-            seconds=seconds,
-            steps=steps,
-            guidance=guidance,
-            sampler=sampler,
-            negative=negative,
-            start=start,
-            strength=strength,
-            stage1_steps=stage1_steps,
-            stage1_guidance=stage1_guidance,
-            stage1_sampler=stage1_sampler,
-        )
+        streams = [
+            pipeline.stream(
+                texts,
+                range(first, first + samples),
+                progress,
+                seconds=seconds,
+                steps=steps,
+                guidance=guidance,
+                sampler=sampler,
+                negative=negative,
+                start=start,
+                strength=strength,
+                stage1_steps=stage1_steps,
+                stage1_guidance=stage1_guidance,
+                stage1_sampler=stage1_sampler,
+            )
+            for first, texts in together.items()
+        ]
         prepare_folder(out)
         names = ClipNames(out, format)
         with ClipWriter(bits=bits, written=_say) as writer:
-            for clip in clips:
+            for clip in chain.from_iterable(streams):
                 writer.save(clip, names.name(clip.request()))
         return writer.paths
 
