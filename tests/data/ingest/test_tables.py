@@ -52,6 +52,8 @@ def test_a_lonely_quotation_mark_spoils_no_other_row(tmp_path: Path) -> None:
     assert rows["6"] == "naïve"
     assert [skip.name for skip in lost] == ["songs.csv:5", "songs.csv:6"]
     assert lost[0].detail == "expected 2 columns, got 3"
+    path.write_text("id,song\n1," + "la " * 100_000 + "\n2,short\n")
+    assert [len(row["song"]) for _, row in read_table(path, [])] == [300_000, 5]
     path.write_text('a,b\n1,"x, y"\n')
     assert [row for _, row in read_table(path, [])] == [{"a": "1", "b": "x, y"}]
 

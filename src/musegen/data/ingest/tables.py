@@ -86,7 +86,10 @@ def read_table(path: Path, lost: list[Skip], delimiter: str | None = None) -> It
     for name, line in read_lines(path):
         if delimiter is None:
             delimiter = "\t" if "\t" in line else ","
-        fields = next(csv.reader([line], delimiter=delimiter), [])
+        try:
+            fields = next(csv.reader([line], delimiter=delimiter), [])
+        except csv.Error:  # a field of more than 131,072 letters
+            fields = line.split(delimiter)
         if header is None:
             header = [field.strip() for field in fields]
             continue
