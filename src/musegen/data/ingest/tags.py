@@ -16,9 +16,9 @@ NO_GENRES = frozenset({"music", "other", "soundtrack", "sound fx", "default", "m
 def read_tags(path: Path) -> dict[str, str]:
     """The tags that libsndfile knows, as far as they say something; none of a file that is missing or no audio."""
     try:
-        with soundfile.SoundFile(str(path)) as file:
+        with open(path, "rb") as stream, soundfile.SoundFile(stream) as file:
             found = file.copy_metadata()
-    except (soundfile.LibsndfileError, OSError, RuntimeError):
+    except (soundfile.LibsndfileError, OSError, RuntimeError, TypeError):
         return {}
     tags = {name: text for name in NAMES if (text := clean(found.get(name)))}
     if tags.get("genre", "").casefold() in NO_GENRES:

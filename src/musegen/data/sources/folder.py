@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
+import os
+import unicodedata
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -67,15 +69,20 @@ class Folder(ListedSource):
         if not self.folder.is_dir():
             raise FileNotFoundError(2, "expected a folder of audio files, got none", str(self.folder))
         rows = self._rows(lost)
-        names = {
-            path.relative_to(self.folder).as_posix()
-            for path in self.folder.rglob("*")
+        there = {
+            _shown(path.relative_to(self.folder)): path
+            for path in sorted(self.folder.rglob("*"))
             if path.suffix.casefold() in SUFFIXES and path.is_file() and not path.name.startswith(".")
         }
-        if not names and not rows:
+        if not there and not rows:
             raise ValueError(f"{self.folder}: expected audio files ({', '.join(sorted(SUFFIXES))}), got none")
-        stems = Counter(_stem(name) for name in names | set(rows))
-        return [self._piece(name, rows.get(name, []), stems) for name in sorted(names | set(rows))]
+        spelt = {unicodedata.normalize("NFC", name): name for name in there}
+        of_file: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
+        for name, said in rows.items():  # a table may spell an accent otherwise than the disk does
+            of_file[spelt.get(unicodedata.normalize("NFC", name), name)] += said
+        paths = {**{name: self.folder / name for name in of_file}, **there}
+        stems = Counter(map(_stem, paths))
+        return [self._piece(name, paths[name], of_file.get(name, []), stems) for name in sorted(paths)]
 
     def _rows(self, lost: list[Skip]) -> dict[str, list[Mapping[str, Any]]]:
         """The table's rows by file."""
@@ -98,8 +105,8 @@ class Folder(ListedSource):
             found.setdefault(place.as_posix(), []).append({key: one for key, one in row.items() if key not in FILES})
         return found
 
-    def _piece(self, name: str, rows: Sequence[Mapping[str, Any]], stems: Mapping[str, int]) -> Piece:
-        path, wrong = self.folder / name, None
+    def _piece(self, name: str, path: Path, rows: Sequence[Mapping[str, Any]], stems: Mapping[str, int]) -> Piece:
+        wrong = None
         said: dict[str, Any] = dict(read_tags(path))
         captions: list[str] = []
         notes: list[str] = []
@@ -165,6 +172,11 @@ def _known(said: Mapping[str, Any]) -> Known:
         key=clean(said.get("key")),
         instruments=several(said.get("instruments")),
     )
+
+
+def _shown(path: Path) -> str:
+    """A path as text that UTF-8 can hold, whatever its bytes are."""
+    return os.fsencode(path.as_posix()).decode("utf-8", "replace")
 
 
 def _stem(name: str) -> str:
