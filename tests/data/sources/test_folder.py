@@ -33,21 +33,20 @@ def pieces(folder: Path, **how: Any) -> dict[str, Any]:
 
 def test_names_are_written_in_many_ways(tmp_path: Path) -> None:
     """Decomposed, as a Mac's archives have them, and in no Unicode at all."""
-    put_audio(tmp_path / "Bjo\u0308rk.wav", seed=1)
-    (tmp_path / "metadata.csv").write_text(
-        "file,caption\nBj\u00f6rk.wav,a waltz\nnone/\u00e9.wav,x\n", encoding="utf-8"
-    )
-    put_audio(tmp_path / "other.wav", seed=2)
-    latin = tmp_path / os.fsdecode(b"caf\xe9") / os.fsdecode(b"caf\xe9.wav")
+    music = tmp_path / "music"
+    put_audio(music / "Bjo\u0308rk.wav", seed=1)
+    (music / "metadata.csv").write_text("file,caption\nBj\u00f6rk.wav,a waltz\nnone/\u00e9.wav,x\n", encoding="utf-8")
+    put_audio(music / "other.wav", seed=2)
+    latin = music / os.fsdecode(b"caf\xe9") / os.fsdecode(b"caf\xe9.wav")
     latin.parent.mkdir()
-    (tmp_path / "other.wav").rename(latin)
+    (music / "other.wav").rename(latin)
     latin.with_suffix(".txt").write_text("a tango")
-    assert {name: piece.captions for name, piece in pieces(tmp_path).items()} == {
+    assert {name: piece.captions for name, piece in pieces(music).items()} == {
         "Bjo\u0308rk.wav": {"main": "a waltz"},
         "caf\ufffd/caf\ufffd.wav": {"main": "a tango"},
         "none/\u00e9.wav": {"main": "x"},
     }
-    report = pack(Folder(str(tmp_path)), tmp_path.parent / "out", Packing(SplitRule(0, 0)))
+    report = pack(Folder(str(music)), tmp_path / "out", Packing(SplitRule(0, 0)))
     assert report.kept == {"train": 2}
     assert {kind: len(skips) for kind, skips in report.kinds().items()} == {"no audio file": 1}
 
