@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from lightning.pytorch import LightningModule
+from lightning.pytorch.plugins import MixedPrecision
 
 from musegen.trainer_cli import TrainerCLI
 
@@ -47,6 +49,24 @@ def test_it_builds(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     if file.parent.name == "model" and file.stem in SIZES:
         expected, margin = SIZES[file.stem]
         assert abs(count - expected) <= margin, f"{count:,}"
+
+
+EXPERIMENTS = sorted((CONFIGS / "experiment").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("file", EXPERIMENTS, ids=lambda file: file.stem)
+def test_lightning_clips_the_gradients_of_its_optimizer(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In mixed precision it refuses to, at the first step, for one that is fused."""
+    monkeypatch.chdir(tmp_path)
+    cli = build(file, extra=("--model.init_args.pretrained", "null") if "muq" in file.stem else ())
+    mixed = isinstance(cli.trainer.precision_plugin, MixedPrecision)
+    by_itself = type(cli.model).configure_gradient_clipping is not LightningModule.configure_gradient_clipping
+    if by_itself or not (cli.trainer.gradient_clip_val and mixed):
+        return
+    optimizer = cli.model.optimizer([torch.nn.Parameter(torch.zeros(1))])
+    assert not getattr(optimizer, "_step_supports_amp_scaling", False)
 
 
 def test_the_diffusion_transformer_has_its_published_size() -> None:

@@ -92,7 +92,7 @@ def configuration(plan: Plan, batch: int, devices: int, every: int, shards: Path
     first = plan.stage == "stage1"
     stage = "text2muq.Text2MuQFlow" if first else "stable_audio_muq.StableAudioMuQ"
     network = "embedding_transformer.EmbeddingTransformer" if first else "diffusion_transformer.DiffusionTransformer"
-    optimizer = _recipe("torch.optim.AdamW", lr=1e-4, fused=plan.gpu)
+    optimizer = _recipe("torch.optim.AdamW", lr=1e-4)  # not fused: Lightning would refuse to clip in mixed precision
     return {
         "seed_everything": 0,
         "model": _recipe(
