@@ -81,6 +81,43 @@ def prepare_folder(folder: Path) -> None:
         raise OSError(error.errno, f"cannot write: {error.strerror}", str(folder)) from None
 
 
+class FolderLock:
+    """Keeps other processes from writing into a folder until it is closed.
+
+    Args:
+        folder: that is there.
+        shared: let those in who ask for a shared lock too, and write files of other names.
+
+    Attributes:
+        held: whether there is a lock at all: a file system that knows none keeps nobody out.
+
+    Raises:
+        ValueError: naming the folder, if another process is writing into it.
+    """
+
+    def __init__(self, folder: Path, shared: bool = False) -> None:
+        import fcntl  # which not every system has that a clip can be made on
+
+        self.held, self._descriptor = True, os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.flock(self._descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.close()
+            raise ValueError(f"{folder}: another process is writing into this folder") from None
+        except OSError:
+            self.held = False
+
+    def close(self) -> None:
+        """Let others write."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def __del__(self) -> None:
+        if hasattr(self, "_descriptor"):
+            self.close()
+
+
 @contextmanager
 def whole_folder(folder: Path) -> Iterator[Path]:
     """Fill a folder: under a temporary name first, put in its place only when all of it is on the disk.

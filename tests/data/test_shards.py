@@ -105,6 +105,39 @@ def test_a_writer_that_is_cut_off_leaves_a_folder_that_reads(tmp_path: Path) -> 
     assert [ShardFolder(tmp_path)[number].key for number in range(10)] == [little_sample(n).key for n in range(10)]
 
 
+def test_two_writers_do_not_meet_in_a_folder(tmp_path: Path) -> None:
+    with ShardWriter(tmp_path, MADE_BY) as writer:
+        for part, append in (("", False), ("", True), ("rank0", False)):
+            with pytest.raises(ValueError, match="another process is writing into this folder"):
+                ShardWriter(tmp_path, MADE_BY, part=part, append=append)
+        writer.write(little_sample(0))
+    first, second = (ShardWriter(tmp_path / "parts", MADE_BY, part=f"rank{rank}") for rank in range(2))
+    with pytest.raises(ValueError, match="another process is writing into this folder"):
+        ShardWriter(tmp_path / "parts", MADE_BY)
+    for number, writer in enumerate((first, second)):
+        writer.write(little_sample(number))
+        writer.close()
+    assert len(ShardFolder(tmp_path / "parts")) == 2
+    for _ in range(2):  # who is refused, or drops, holds nothing
+        with pytest.raises(ValueError, match=r"expected a folder without index.json"):
+            ShardWriter(tmp_path, MADE_BY)
+    with ShardWriter(tmp_path, MADE_BY, append=True) as writer:
+        writer.write(little_sample(1))
+
+
+def test_what_a_killed_writer_left_is_cleared_away(tmp_path: Path) -> None:
+    little_folder(tmp_path, counts=(2,))
+    left = [tmp_path / name for name in (".00001.tar.123.part", ".index.json.123.part", ".rank1-00001.tar.9.part")]
+    for path in left:
+        path.write_bytes(b"half")
+    ShardWriter(tmp_path, MADE_BY, part="rank1").close()
+    assert [path.exists() for path in left] == [True, True, False]
+    (tmp_path / "index-rank1.json").unlink()
+    with ShardWriter(tmp_path, MADE_BY, append=True) as writer:
+        writer.write(little_sample(2))
+    assert not list(tmp_path.glob(".*"))
+
+
 def test_processes_write_parts_of_one_folder(tmp_path: Path) -> None:
     for rank in range(2):
         with ShardWriter(tmp_path, MADE_BY, 2, part=f"rank{rank}") as writer:

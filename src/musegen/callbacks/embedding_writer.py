@@ -71,5 +71,5 @@ class EmbeddingWriter(BasePredictionWriter):
     def on_predict_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Write what is left, and the index."""
         if self._writer is not None:
-            self._writer.flush()
+            self._writer.close()
             rank_zero_info(f"embeddings are in {self.folder}")

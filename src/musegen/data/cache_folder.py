@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from musegen.data.shard_index import (
 )
 from musegen.data.shard_table import table_path
 from musegen.data.stored_sample import StoredSample
-from musegen.files import prepare_folder, sync_folder
+from musegen.files import FolderLock, prepare_folder, sync_folder
 
 RECORDS = UNFINISHED
 """Folder within the result that holds a record of each shard that is done, until all are."""
@@ -64,14 +63,14 @@ class CacheFolder:
         self._origins = {one.name: one.made_from for one in work}
         self._records = path / RECORDS
         self._index = index_path(path)
-        self._lock: int | None = None
+        self._lock: FolderLock | None = None
         self._made = False
 
     def begin(self) -> list[int]:
         """Enter the folder, tidy it up, and find which shards are missing."""
         self._made = not self.path.exists()
         prepare_folder(self.path)
-        self._keep_others_out()
+        self._lock = FolderLock(self.path)
         self._check()
         for left in (*self.path.glob(".*.part"), *self._records.glob(".*.part")):
             left.unlink()
@@ -117,7 +116,7 @@ class CacheFolder:
                 with suppress(OSError):  # it is not empty
                     folder.rmdir()
         finally:
-            os.close(self._lock)
+            self._lock.close()
             self._lock = None
 
     def _record_path(self, name: str) -> Path:
@@ -175,17 +174,3 @@ class CacheFolder:
                     raise ValueError(
                         f"{self.path}: cannot go on, its shards were made otherwise: {'; '.join(different)}"
                     )
-
-    def _keep_others_out(self) -> None:
-        """Refuse a folder that another process writes into; a file system that knows no locks keeps nobody out."""
-        import fcntl  # here, so that shards can be read where there is none
-
-        self._lock = os.open(self.path, os.O_RDONLY)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(self._lock)
-            self._lock = None
-            raise ValueError(f"{self.path}: another process is writing into this folder") from None
-        except OSError:
-            pass

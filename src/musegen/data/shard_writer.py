@@ -21,6 +21,7 @@ from musegen.data.shard_index import (
     write_index,
 )
 from musegen.data.shard_table import read_table
+from musegen.files import FolderLock
 
 
 class ShardWriter:
@@ -30,7 +31,7 @@ class ShardWriter:
     renewed then: a writer that is killed leaves a folder that reads, short of its last tar. Leaving the context by an
     exception drops the tar in progress.
 
-    Several processes may write into one folder, each with its own ``part``.
+    Several processes may write into one folder, each with its own ``part``; a lone writer keeps all others out.
 
     Args:
         folder: made if missing.
@@ -45,7 +46,7 @@ class ShardWriter:
         keys: of all samples written to this part, so that a caller can skip what is there.
 
     Raises:
-        ValueError: for a folder that is in use already, or was made by something else.
+        ValueError: for a folder that has shards, was made by something else, or is being written into.
     """
 
     def __init__(
@@ -69,8 +70,16 @@ class ShardWriter:
         self._made_folder = not self.folder.exists()
         with named(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
-        if self.index_path.exists():
-            self._continue(append)
+        self._lock = FolderLock(self.folder, shared=bool(part))
+        try:
+            if self.index_path.exists():
+                self._continue(append)
+        except BaseException:
+            self._lock.close()
+            raise
+        if self._lock.held:
+            for left in self.folder.glob(f".{part}-*.part" if part else ".*.part"):
+                left.unlink(missing_ok=True)
 
     @property
     def index_path(self) -> Path:
@@ -118,6 +127,11 @@ class ShardWriter:
         self._index = ShardIndex(made_by, shards, tuple(sorted(licences)), tuple(sorted(fields)))
         write_index(self.index_path, self._index)
 
+    def close(self) -> None:
+        """End the last tar, and let others write here."""
+        self.flush()
+        self._lock.close()
+
     def __enter__(self) -> ShardWriter:
         """Write within ``with``."""
         return self
@@ -128,7 +142,7 @@ class ShardWriter:
         """End the last tar, or drop it if something went wrong."""
         try:
             if kind is None:
-                self.flush()
+                self.close()
         except BaseException:
             self.drop()
             raise
@@ -136,10 +150,11 @@ class ShardWriter:
             self.drop()
 
     def drop(self) -> None:
-        """Give up the tar in progress, and the folder too if nothing else came into it."""
+        """Give up the tar in progress, and the folder too if nothing else came into it; let others write here."""
         if self._open is not None:
             self._open.drop()
             self._open = None
         if self._made_folder:
             with suppress(OSError):  # it is not empty: what is in it is whole
                 self.folder.rmdir()
+        self._lock.close()
