@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+
+def temporary_name(path: Path) -> Path:
+    """A hidden name beside a path that no other thread, process or host takes, for what is not whole yet."""
+    return path.with_name(f".{path.name[:40]}.{secrets.token_hex(6)}.part")
 
 
 def write_whole(contents: Mapping[Path, bytes]) -> None:
@@ -20,23 +26,23 @@ def write_whole(contents: Mapping[Path, bytes]) -> None:
     Raises:
         OSError: naming the file, on a full disk or an unwritable folder. What was there before is still there then.
     """
-    temporary = {path: path.with_name(f".{path.name}.{os.getpid()}.part") for path in contents}
+    parts = {path: temporary_name(path) for path in contents}
     try:
         for path, content in contents.items():
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                with open(temporary[path], "wb") as file:
+                with open(parts[path], "wb") as file:
                     file.write(content)
                     file.flush()
                     os.fsync(file.fileno())
             except OSError as error:
                 raise OSError(error.errno, f"cannot write: {error.strerror}", str(path)) from error
         for path in contents:
-            os.replace(temporary[path], path)
+            os.replace(parts[path], path)
         for folder in {path.parent for path in contents}:
             sync_folder(folder)
     finally:
-        for name in temporary.values():
+        for name in parts.values():
             with suppress(OSError):
                 name.unlink()
 
@@ -44,11 +50,15 @@ def write_whole(contents: Mapping[Path, bytes]) -> None:
 def sync_folder(folder: Path) -> None:
     """Bring to the disk what was renamed or removed in a folder, where the system can do so."""
     with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        _sync(folder)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def check_is_file(path: str | Path, what: str) -> None:
@@ -132,23 +142,26 @@ def whole_folder(folder: Path) -> Iterator[Path]:
         OSError: naming the folder, on a full disk or where nothing can be written.
     """
     folder = folder.absolute()
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+    part = temporary_name(folder)
     try:
         if folder.exists() and not folder.is_dir():
             raise FileExistsError(f"expected a folder to write to, got the file {folder}")
         try:
-            temporary.mkdir(parents=True)
-            yield temporary
+            part.mkdir(parents=True)
+            yield part
+            for path in part.rglob("*"):
+                _sync(path)
         except OSError as error:
-            if error.filename is not None and not Path(error.filename).is_relative_to(temporary):
+            if error.filename is not None and not Path(error.filename).is_relative_to(part):
                 raise  # of something that was read meanwhile
             raise OSError(error.errno, f"cannot write: {error.strerror or error}", str(folder)) from error
         if not folder.exists():
-            os.replace(temporary, folder)
+            os.replace(part, folder)
+            sync_folder(folder.parent)
             return
-        for path in sorted(path for path in temporary.rglob("*") if not path.is_dir()):
-            place = folder / path.relative_to(temporary)
+        for path in sorted(path for path in part.rglob("*") if not path.is_dir()):
+            place = folder / path.relative_to(part)
             place.parent.mkdir(parents=True, exist_ok=True)
             os.replace(path, place)
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(part, ignore_errors=True)

@@ -14,7 +14,7 @@ from typing import BinaryIO, cast
 from musegen.data.sample import Sample
 from musegen.data.shard_index import Shard
 from musegen.data.shard_table import TableBuilder, table_path, write_table
-from musegen.files import sync_folder
+from musegen.files import sync_folder, temporary_name
 
 UNKNOWN = "unknown"
 """The licence of a sample that names none; it counts as the strictest."""
@@ -32,7 +32,7 @@ class OpenShard:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+        self.temporary = temporary_name(path)
         self.samples = 0
         self.licences: set[str] = set()
         self.fields: set[str] = set()

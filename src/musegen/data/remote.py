@@ -24,7 +24,7 @@ from urllib.error import HTTPError
 from urllib.parse import quote, unquote, urlsplit
 
 from musegen.data.shard_reader import DamagedShardError
-from musegen.files import write_whole
+from musegen.files import temporary_name, write_whole
 
 T = TypeVar("T")
 
@@ -87,15 +87,15 @@ class RemoteShards:
             return path
         with _alone(path):
             if not path.exists():
-                temporary = path.with_name(f".{name}.{os.getpid()}.part")
+                part = temporary_name(path)
                 try:
-                    self._fetch(name, temporary, sha256)
-                    os.replace(temporary, path)
+                    self._fetch(name, part, sha256)
+                    os.replace(part, path)
                 except OSError as error:
                     raise DamagedShardError(f"{self._place(name)}: cannot be fetched: {_reason(error)}") from None
                 finally:
                     with suppress(OSError):
-                        temporary.unlink()
+                        part.unlink()
         return path
 
     def _indexes(self) -> Iterator[tuple[str, bytes]]:
