@@ -11,7 +11,9 @@ import yaml
 
 import tiny
 from little_shards import little_folder
+from little_source import Little
 from musegen.cli import main
+from musegen.commands.render import _samples as render_samples
 from musegen.data.random_access import ShardFolder
 from musegen.data.shard_index import read_index
 from musegen.data.verify import verify_folder
@@ -52,6 +54,12 @@ def test_songs_do_not_depend_on_the_number_of_processes(tmp_path: Path, capsys: 
     sample = ShardFolder(tmp_path / "1", ["audio"])[0]
     assert {"tempo", "key", "mode", "metre", "style", "grooves", "instruments", "soundfont"} <= set(sample.facts)
     assert str(sample.facts["tempo"]) in sample.captions[0]
+
+
+@pytest.mark.timeout(120)
+def test_a_renderer_that_is_killed_is_a_line() -> None:
+    with pytest.raises(ValueError, match="a process that renders was killed: is there memory for 2 of them"):
+        list(render_samples(Little(6, dies=3), 2))
 
 
 def test_embeddings_and_latents_of_a_folder(songs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

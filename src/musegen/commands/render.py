@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-import multiprocessing
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
 from pathlib import Path
 from time import perf_counter
 
@@ -63,8 +65,13 @@ def _samples(source: Source, processes: int) -> Iterator[Sample | None]:
     if processes == 1:
         yield from map(source.read, range(len(source)))
         return
-    with multiprocessing.get_context("spawn").Pool(processes) as pool:
-        yield from pool.imap(source.read, range(len(source)), chunksize=4)
+    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+        try:
+            yield from pool.map(source.read, range(len(source)), chunksize=4)
+        except BrokenProcessPool:
+            raise ValueError(f"a process that renders was killed: is there memory for {processes} of them?") from None
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _progress(samples: Iterator[Sample | None], total: int) -> Iterator[Sample | None]:
