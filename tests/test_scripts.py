@@ -33,3 +33,23 @@ def test_a_repository_in_a_folder_with_a_space(
     done = subprocess.run(command, cwd=tmp_path, env=environment, check=False, capture_output=True, text=True)
     assert done.returncode
     assert first in (tmp_path / "called").read_text().splitlines()[0], done.stderr
+
+
+def test_songs_of_a_run_that_was_cut_off_are_not_taken_for_all(tmp_path: Path) -> None:
+    stand_in = tmp_path / "musegen"
+    stand_in.write_text(
+        '#!/bin/sh\necho "$1" "$2" >> called\nmkdir -p "$2" && touch "$2/index.json"\nexit ${STATUS:-0}\n'
+    )
+    stand_in.chmod(0o755)
+    command = ["bash", str(SCRIPTS / "train_small.sh"), "out"]
+
+    def run(**more: str) -> list[str]:
+        (tmp_path / "called").unlink(missing_ok=True)
+        environment = {**os.environ, "MUSEGEN": str(stand_in), **more}
+        subprocess.run(command, cwd=tmp_path, env=environment, check=False, capture_output=True)
+        return (tmp_path / "called").read_text().splitlines()
+
+    assert [line.split()[0] for line in run(STATUS="130")] == ["render"]
+    assert [line.split()[0] for line in run()][:3] == ["render", "render", "fit"]
+    assert sorted(path.name for path in (tmp_path / "out" / "audio").iterdir()) == ["train", "val"]
+    assert run()[0].split()[0] == "fit"
