@@ -13,6 +13,15 @@ musegen=${MUSEGEN:-musegen}
 processes=${PROCESSES:-2}
 each=${SECONDS_EACH:-24}
 
+songs_of() { # FOLDER FLAGS…: render; what was cut off has another name until it is all there
+  local folder=$out/audio/$1 part=$out/audio/.$1
+  shift
+  [ -d "$folder" ] && return
+  rm -rf "$part"
+  $musegen render "$part" --seconds "$each" --processes "$processes" "$@"
+  mv "$part" "$folder"
+}
+
 data=(--data.init_args.train "[$out/audio/train]" --data.init_args.val "[$out/audio/val]")
 shards=(--data.init_args.train "[$out/shards/train]" --data.init_args.val "[$out/shards/val]")
 fit() { # NAME FLAGS…: train, then export the averaged weights
@@ -23,10 +32,8 @@ fit() { # NAME FLAGS…: train, then export the averaged weights
   $musegen convert "$out/runs/${size}_$name/version_0/checkpoints/last.ckpt" "$target" --to musegen --dtype float16
 }
 
-[ -d "$out/audio/val" ] ||
-  $musegen render "$out/audio/val" --split val --songs "${HELD_OUT:-200}" --seconds "$each" --processes "$processes"
-[ -d "$out/audio/train" ] ||
-  $musegen render "$out/audio/train" --songs "${SONGS:-500}" --seconds "$each" --processes "$processes"
+songs_of val --songs "${HELD_OUT:-200}" --split val
+songs_of train --songs "${SONGS:-500}"
 fit vae "${data[@]}" ${VAE_FLAGS:-}
 for split in val train; do
   $musegen cache "$out/audio/$split" "$out/shards/$split" --embedder spectral --codec "$out/model/vae" --threads "$processes"
