@@ -15,7 +15,7 @@ SCRIPTS = Path(__file__).parents[1] / "scripts"
 @pytest.mark.parametrize(
     ("script", "arguments", "program", "first"),
     [
-        ("train_small.sh", [], "musegen", "render out/small/audio/val"),
+        ("train_small.sh", [], "musegen", "render out/small/audio/.val"),
         ("train_default.sh", ["render"], "musegen", "render out/default/audio/"),
         ("evaluate_default.sh", [], "python", "describe_pipeline.py out/evaluation/pipeline.txt"),
     ],
