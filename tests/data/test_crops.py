@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import numpy as np
@@ -138,7 +139,7 @@ def test_audio_and_latents_are_cropped_together() -> None:
 
 
 def test_short_and_mono_audio() -> None:
-    audio, begin, end, total = read_crop(flac(0.3, channels=1), 500, 1, SAMPLE_RATE)
+    audio, begin, end, total = read_crop(io.BytesIO(flac(0.3, channels=1)), 500, 1, SAMPLE_RATE)
     assert audio.shape == (2, 500)
     assert torch.equal(audio[0], audio[1])
     assert audio[0, 299] * 32768 == 299
@@ -148,8 +149,8 @@ def test_short_and_mono_audio() -> None:
 
 def test_packed_audio_is_the_same_audio() -> None:
     content = flac(1.0)
-    expected = read_crop(content, 1500, 7, SAMPLE_RATE)[0]
-    packed = read_crop(content, 1500, 7, SAMPLE_RATE, packed=True)[0]
+    expected = read_crop(io.BytesIO(content), 1500, 7, SAMPLE_RATE)[0]
+    packed = read_crop(io.BytesIO(content), 1500, 7, SAMPLE_RATE, packed=True)[0]
     assert packed.dtype == torch.int16
     assert expected.abs().max() > 0.001
     assert torch.equal(unpacked(packed), expected)

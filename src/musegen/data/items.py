@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 import torch
 
 from musegen.data.crops import crop_latents, crop_start, embedding_of, read_crop, unpacked
+from musegen.data.decoded import DecodedSongs
 from musegen.data.sample import PREDICTED, Sample
 from musegen.data.shard_reader import DamagedShardError
 from musegen.data.stored_sample import StoredSample
@@ -31,6 +33,7 @@ class ItemMaker:
         training: choose caption and crop at random; else the first caption and the middle.
         sample_rate: that audio must have, Hz.
         packed: leave audio of 16 bits as int16, half the size, until it is where it is needed (see `unpacked`).
+        decoded: keeps songs of shards decoded; None to decode them each time.
     """
 
     fields: Sequence[Field]
@@ -40,6 +43,7 @@ class ItemMaker:
     training: bool = True
     sample_rate: int = 44100
     packed: bool = False
+    decoded: DecodedSongs | None = None
 
     def __call__(self, sample: Sample | StoredSample, epoch: int = 0, repeat: int = 0) -> dict[str, Any]:
         """Make the item of a sample.
@@ -103,12 +107,17 @@ class ItemMaker:
     ) -> tuple[float, float]:
         if self.samples is None:
             raise ValueError("expected `samples`, the length of audio in a batch, got none")
-        content = _there(sample, "audio")
-        crop = read_crop(content, self.samples, choice, self.sample_rate, at, self.packed)
+        with self._song(sample) as song:
+            crop = read_crop(song, self.samples, choice, self.sample_rate, at, self.packed)
         item["audio"], begin, end, total = crop
         item.setdefault("seconds_start", begin)
         item.setdefault("seconds_total", float(sample.facts.get("seconds", total)))
         return begin, end
+
+    def _song(self, sample: Sample | StoredSample) -> BinaryIO:
+        if self.decoded is None or isinstance(sample, Sample):
+            return io.BytesIO(_there(sample, "audio"))
+        return self.decoded.open(*sample.origin, lambda: _there(sample, "audio"))
 
 
 def drawn_caption(choice: int | None, count: int) -> int:

@@ -17,6 +17,9 @@ VERSION = 1
 NAME = re.compile(r"\w[\w-]*\.tar")
 """A shard is a plain name beside its index: never a path, never a ``pipe:``."""
 
+SHA256 = re.compile(r"[0-9a-f]{64}")
+"""A checksum names files too, and is never a path."""
+
 UNFINISHED = ".unfinished"
 """Folder beside shards that are being cached, until all are there."""
 
@@ -144,6 +147,8 @@ def read_index_file(path: Path) -> ShardIndex:
         for shard in shards:
             if not NAME.fullmatch(shard.name):
                 raise ValueError(f"expected a shard's name such as 00000.tar, got {shard.name!r}")
+            if not SHA256.fullmatch(shard.sha256):
+                raise ValueError(f"expected the SHA-256 of {shard.name}, 64 hexadecimal digits, got {shard.sha256!r}")
         return ShardIndex(dict(content["made_by"]), shards, tuple(content["licences"]), tuple(content["fields"]))
     except (ValueError, KeyError, TypeError) as error:
         reason = f"no {error}" if isinstance(error, KeyError) else str(error)

@@ -32,6 +32,11 @@ class StoredSample:
         self._places = shard.table.places(number)
         self._descriptor: int | None = None
 
+    @property
+    def origin(self) -> tuple[str, int]:
+        """SHA-256 of its shard, and its number in it."""
+        return self._shard.entry.sha256, self._number
+
     @cached_property
     def facts(self) -> dict[str, Any]:
         """What is known of it."""
