@@ -25,6 +25,8 @@
 #   WORKERS (that read, of each training)   CACHERS=1 (folders that are cached at a time)
 #   REPEAT=16 (how often an epoch has each song, with other crops and words; of the joint embedder 4)
 #   (of 29 s hardly a song ends before the 23.8 s of 512 latents: batches without padding need no mask, and are quicker)
+#   DECODED=OUT/decoded (where vae, vae_adversarial and joint keep the songs that they read, decoded: 5 MB for 29 s, and
+#   crops come many times as fast; it may be removed when they are done; DECODED=no: decode each crop)
 #   STEPS_VAE, STEPS_JOINT, …: of a run and its learning rate; or MINUTES (8.5): as many as there is time for
 #   FLAGS, FLAGS_VAE, FLAGS_JOINT, …: more flags of `musegen fit`          CONTINUE=1: go on with a run that was stopped
 set -euo pipefail
@@ -78,6 +80,8 @@ fit() { # NAME SHARDS FROM: train a link of NAME's chain on audio or shards; its
   if [ "$name" = joint ]; then repeat=${REPEAT:-4}; fi
   local flags=(--data.init_args.train "$train" --data.init_args.val "[$out/$kind/val]")
   flags+=(--data.init_args.weights "$(sed "s/[^],[]\+/$repeat/g" <<< "$train")")
+  local decoded=${DECODED:-$out/decoded}
+  if [ "$kind" = audio ] && [ "$decoded" != no ]; then flags+=(--data.init_args.decoded "$decoded"); fi
   if [ -n "${CONTINUE:-}" ] && [ -n "$before" ]; then
     number=$((number - 1))
     flags+=(--ckpt_path "$before" --data.init_args.seed "$number")

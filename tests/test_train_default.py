@@ -80,6 +80,7 @@ def test_every_phase(tmp_path: Path) -> None:
         run("render", "vae", "vae_adversarial", "joint")
         assert "pretrained weights from" in run("vae", STEPS_VAE="3")
         assert (out / "curves" / "vae_1.csv").is_file()
+        assert any((out / "decoded").rglob("*.wav"))
         run("render", SEED="1", SONGS="2")
         run("cache", "ablation", "text2muq", "regression", "stable_audio_muq", "distilled", "assemble", "smoke")
     folders = sorted(folder.name for folder in (out / "shards").iterdir())

@@ -19,6 +19,7 @@ import torch
 
 from dying_disk import DyingDisk, KilledError
 from little_shards import SAMPLE_RATE, flac
+from musegen.data import decoded
 from musegen.data.decoded import DecodedSongs, keep, open_whole
 from musegen.data.module import ShardData
 from musegen.data.random_access import ShardFolder
@@ -177,6 +178,13 @@ def test_a_full_disk_is_said_once(tmp_path: Path, workers: int, capfd: pytest.Ca
     for one, other in zip(expected, made, strict=True):
         check_same(one, other)
     assert capfd.readouterr().err.count("songs cannot be kept") == 1
+
+
+def test_the_last_room_on_a_disk_is_left_to_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoded, "RESERVE", 1 << 62)
+    with pytest.warns(UserWarning, match="No space left on device"):
+        DecodedSongs(tmp_path).open(SHARD, 0, lambda: flac(1)).close()
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
 @pytest.mark.parametrize("action", ["mkdir", "open", "write", "replace"])

@@ -6,8 +6,10 @@ WAV, one file a song, which anything plays; it may be removed at any time.
 
 from __future__ import annotations
 
+import errno
 import io
 import os
+import shutil
 import struct
 import warnings
 from collections.abc import Callable
@@ -26,6 +28,9 @@ HEADER = 44
 LARGEST = 2**32 - 1024
 """What those four can say, and a little less."""
 
+RESERVE = 1 << 30
+"""Bytes that are left free on the disk, so that a run's checkpoints find room."""
+
 BLOCK = 1 << 16
 """Samples that are decoded at a time, so that a song of hours needs no memory of its length."""
 
@@ -35,7 +40,7 @@ class DecodedSongs:
 
     Any number of processes may read and fill it. A file is named after the checksum of its shard and its number in it,
     so that other content has another name. It is a cache: nothing waits for the disk, and where it cannot be written
-    to (a full disk), this is said once and songs are decoded from there on.
+    to (a disk that is all but full), this is said once and songs are decoded from there on.
 
     Args:
         folder: made when there is something to keep.
@@ -103,9 +108,12 @@ def keep(flac: bytes, path: Path) -> None:
     part = temporary_name(path)
     try:
         with soundfile.SoundFile(io.BytesIO(flac)) as song:
-            if song.subtype != "PCM_16" or song.frames * song.channels * 2 > LARGEST:
+            size = song.frames * song.channels * 2
+            if song.subtype != "PCM_16" or size > LARGEST:
                 return
             path.parent.mkdir(parents=True, exist_ok=True)
+            if shutil.disk_usage(path.parent).free < size + RESERVE:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             if _decode(song, part) == song.frames:
                 os.replace(part, path)
     except soundfile.LibsndfileError:  # whoever reads the part that is wanted finds out, or has luck
