@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Iterator
+from itertools import chain
 
 import lightning.pytorch as L
 import torch
@@ -47,24 +48,52 @@ class EMA(WeightAveraging):
         weights = nn.Module()
         for name in ("_parameters", "_buffers", "_modules", "_non_persistent_buffers_set"):
             setattr(weights, name, getattr(pl_module, name))
-        self._average_model = AveragedModel(weights, pl_module.device, multi_avg_fn=self._average, use_buffers=True)
+        self._average_model = _Average(weights, self._decay_at)
 
-    @torch.no_grad()
-    def _average(self, averaged: Any, current: Any, updates: Tensor | int) -> None:
-        """Update tensors of one type, given how many updates were before."""
-        if not averaged[0].is_floating_point():
-            torch._foreach_copy_(averaged, current)
-            return
-        decay = min(self.decay, (1 + int(updates)) / (self.warm_up + int(updates)))
-        torch._foreach_lerp_(averaged, current, 1 - decay)
+    def _decay_at(self, updates: int) -> float:
+        """Of the update that so many were before."""
+        return min(self.decay, (1 + updates) / (self.warm_up + updates)) if updates else 0.0
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Bring the average to the model's device."""
         if self._average_model is not None:
-            self._average_model.to(pl_module.device)
+            self._average_model.module.to(pl_module.device)
 
     def on_sanity_check_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Copy the buffers: the data's statistics were measured after the average was made."""
         if self._average_model is not None and self.updates == 0:
             for averaged, current in zip(self._average_model.module.buffers(), pl_module.buffers(), strict=True):
                 averaged.data.copy_(current.data)
+
+
+class _Average(AveragedModel):
+    """A running average that counts its updates on the host.
+
+    torch's own asks the device for their number four times a step, and waits until all that was launched is done: a
+    small network's step then takes as long as host and device together.
+    """
+
+    def __init__(self, weights: nn.Module, decay: Callable[[int], float]) -> None:
+        super().__init__(weights, use_buffers=True)
+        self.n_averaged = self.n_averaged.cpu()
+        self.decay = decay
+
+    @torch.no_grad()
+    def update_parameters(self, model: nn.Module) -> None:
+        """Move the average towards a model's weights and buffers; what is no floating point is copied."""
+        decay = self.decay(int(self.n_averaged))
+        pairs: dict[torch.dtype, tuple[list[Tensor], list[Tensor]]] = {}
+        for averaged, current in zip(_tensors(self.module), _tensors(model), strict=True):
+            kept, seen = pairs.setdefault(averaged.dtype, ([], []))
+            kept.append(averaged)
+            seen.append(current)
+        for dtype, (kept, seen) in pairs.items():
+            if dtype.is_floating_point and decay > 0:
+                torch._foreach_lerp_(kept, seen, 1 - decay)
+            else:
+                torch._foreach_copy_(kept, seen)
+        self.n_averaged += 1
+
+
+def _tensors(module: nn.Module) -> Iterator[Tensor]:
+    return (tensor.detach() for tensor in chain(module.parameters(), module.buffers()))
