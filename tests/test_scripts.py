@@ -53,3 +53,25 @@ def test_songs_of_a_run_that_was_cut_off_are_not_taken_for_all(tmp_path: Path) -
     assert [line.split()[0] for line in run()][:3] == ["render", "render", "fit"]
     assert sorted(path.name for path in (tmp_path / "out" / "audio").iterdir()) == ["train", "val"]
     assert run()[0].split()[0] == "fit"
+
+
+def test_songs_are_kept_decoded_where_audio_is_read(tmp_path: Path) -> None:
+    stand_in = tmp_path / "musegen"
+    stand_in.write_text('#!/bin/sh\necho "$@" >> called\n')
+    stand_in.chmod(0o755)
+    for folder in ("audio/train-0", "audio/val", "shards/train-0", "shards/val"):
+        (tmp_path / "out" / folder).mkdir(parents=True)
+        (tmp_path / "out" / folder / "index.json").touch()
+
+    def kept(phase: str, **more: str) -> str | None:
+        (tmp_path / "called").unlink(missing_ok=True)
+        environment = {**os.environ, "MUSEGEN": str(stand_in), "PYTHON": "true", "OUT": "out", **more}
+        command = ["bash", str(SCRIPTS / "train_default.sh"), phase]
+        subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True)
+        words = (tmp_path / "called").read_text().split()
+        return words[words.index("--data.init_args.decoded") + 1] if "--data.init_args.decoded" in words else None
+
+    assert [kept(phase) for phase in ("vae", "vae_adversarial", "joint")] == ["out/decoded"] * 3
+    assert kept("joint", DECODED="elsewhere") == "elsewhere"
+    assert kept("joint", DECODED="no") is None
+    assert kept("text2muq") is None
