@@ -158,7 +158,16 @@ def test_a_process_that_is_killed_at_any_moment_leaves_nothing_that_is_taken_for
     assert last > 6
 
 
-@pytest.mark.parametrize("audio", [flac(1)[:-200], b"fLaC?", flac(0)], ids=["cut off", "no FLAC", "empty"])
+def longer_by_its_own_account(content: bytes) -> bytes:
+    """FLAC's first block says in bytes 21 to 25, but for four bits, how many samples there are."""
+    return content[:25] + bytes([content[25] + 1]) + content[26:]
+
+
+@pytest.mark.parametrize(
+    "audio",
+    [flac(1)[:-200], b"fLaC?", flac(0), longer_by_its_own_account(flac(1))],
+    ids=["cut off", "no FLAC", "empty", "longer by its own account"],
+)
 def test_what_cannot_be_decoded_is_left(tmp_path: Path, audio: bytes) -> None:
     with DecodedSongs(tmp_path).open(SHARD, 0, lambda: audio) as song:
         song.seek(0)

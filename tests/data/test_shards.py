@@ -247,9 +247,10 @@ def test_a_damaged_table_is_found(tmp_path: Path, content: bytes) -> None:
         (lambda index: index.pop("shards"), "no 'shards'"),
         (lambda index: index["shards"][0].update(name="pipe:touch hacked"), "expected a shard's name such as"),
         (lambda index: index["shards"][0].update(name="../00000.tar"), "expected a shard's name such as"),
+        (lambda index: index["shards"][0].update(sha256="../hacked"), "expected the SHA-256 of 00000.tar, 64 hex"),
         (lambda index: index["shards"][0].update(samples="many"), "invalid literal"),
     ],
-    ids=["format", "no shards", "pipe", "path", "number"],
+    ids=["format", "no shards", "pipe", "path", "checksum", "number"],
 )
 def test_a_hostile_or_damaged_index_is_refused(tmp_path: Path, change: object, message: str) -> None:
     little_folder(tmp_path)

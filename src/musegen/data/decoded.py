@@ -114,8 +114,8 @@ def keep(flac: bytes, path: Path) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             if shutil.disk_usage(path.parent).free < size + RESERVE:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            if _decode(song, part) == song.frames:
-                os.replace(part, path)
+            _decode(song, part)
+            os.replace(part, path)
     except soundfile.LibsndfileError:  # whoever reads the part that is wanted finds out, or has luck
         return
     finally:
@@ -123,15 +123,11 @@ def keep(flac: bytes, path: Path) -> None:
             part.unlink()
 
 
-def _decode(song: soundfile.SoundFile, path: Path) -> int:
-    """Write a song as WAV; how many samples it has."""
-    length = 0
+def _decode(song: soundfile.SoundFile, path: Path) -> None:
     with open(path, "wb") as file:
         file.write(_header(song.samplerate, song.channels, song.frames))
         for block in song.blocks(BLOCK, dtype="int16", always_2d=True):
             file.write(block.astype("<i2", copy=False).tobytes())
-            length += len(block)
-    return length
 
 
 def _header(rate: int, channels: int, length: int) -> bytes:
