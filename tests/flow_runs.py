@@ -15,7 +15,6 @@ from musegen.flow.noise import hash_seed
 from musegen.flow.paths.rectified import RectifiedFlow
 from musegen.flow.samplers.euler import Euler
 from musegen.models.diffusion_transformer import DiffusionTransformer
-from musegen.stages.flow_stage import FlowStage
 from musegen.stages.stable_audio_muq import StableAudioMuQ
 
 CHANNELS, FRAMES, DIM = 4, 16, 8
@@ -63,11 +62,13 @@ def build(**options: Any) -> StableAudioMuQ:
     return StableAudioMuQ(network, conditioning, RectifiedFlow(), **options)
 
 
-def fit(stage: FlowStage, folder: Path, train_items: int = 128, **options: Any) -> L.Trainer:
+def fit(
+    stage: L.LightningModule, folder: Path, train_items: int = 128, ckpt_path: Path | None = None, **options: Any
+) -> L.Trainer:
     options = {"max_epochs": 1, "callbacks": [], "enable_checkpointing": False, "accelerator": "cpu"} | options
     trainer = L.Trainer(
         logger=False, enable_progress_bar=False, enable_model_summary=False,
         default_root_dir=folder, **options,
     )  # fmt: skip
-    trainer.fit(stage, datamodule=Items(train_items=train_items))
+    trainer.fit(stage, datamodule=Items(train_items=train_items), ckpt_path=ckpt_path)
     return trainer
