@@ -86,6 +86,7 @@ class StableAudioMuQ(FlowStage):
         seconds_start: Tensor | float = 0.0,
         seconds_total: Tensor | float | None = None,
         captions: Sequence[str] | None = None,
+        shape: Sequence[int] | None = None,
         x0: Tensor | None = None,
         **options: Any,
     ) -> Tensor:
@@ -95,8 +96,9 @@ class StableAudioMuQ(FlowStage):
             embedding: unit vectors, ``[items, dim]``.
             seeds: one for each item.
             seconds_start: where in the piece the latents begin.
-            seconds_total: length of the piece; by default as long as the latents.
+            seconds_total: length of the piece; by default as long as the latents that are asked for.
             captions: for a model that also reads the prompt.
+            shape: channels and frames; by default as many frames as ``x0`` has, or else as in training.
             x0: the starting noise itself, ``[items, channels, frames]``, in place of seeds.
             options: of `FlowModel.sample`.
 
@@ -104,13 +106,16 @@ class StableAudioMuQ(FlowStage):
             Latents ``[items, channels, frames]``.
         """
         batch: dict[str, Any] = {"embedding": embedding.to(self.device)}
+        if shape is None:
+            channels, frames = self.model.network.shape
+            shape = (channels, frames if x0 is None else x0.shape[-1])
         if seconds_total is None:
-            seconds_total = self.model.network.shape[-1] * self.codec.downsampling / self.codec.sample_rate
+            seconds_total = shape[-1] * self.codec.downsampling / self.codec.sample_rate
         for name, value in (("seconds_start", seconds_start), ("seconds_total", seconds_total)):
             batch[name] = torch.as_tensor(value, dtype=torch.float32, device=self.device).expand(len(embedding))
         if captions is not None:
             batch["caption"] = list(captions)
-        return self.sample(batch, seeds, x0=x0, **options)
+        return self.sample(batch, seeds, shape=shape, x0=x0, **options)
 
     def setup(self, stage: str) -> None:
         """Load the codec before anything is sampled that it could not decode.
