@@ -57,3 +57,21 @@ def test_few_samples_do_not_give_a_floor_of_zero() -> None:
     data = torch.randn(80, 64, generator=torch.Generator().manual_seed(3))
     floor = GaussianFloor(data[:40]).loss(data[40:], RectifiedFlow(), TIMES)
     assert floor > 1.4
+
+
+@pytest.mark.parametrize("frames", [32, 33])
+def test_neighbouring_frequencies_are_those_of_the_whole_spectrum(frames: int) -> None:
+    data = torch.randn(4, 2, frames, generator=torch.Generator().manual_seed(4)).double()
+    data[:, 1] = data[:, 0].roll(1, -1) + 0.1 * data[:, 1]  # so that channels differ in phase
+    data = data - data.mean((0, 2), keepdim=True)
+    spectra = torch.fft.fft(data, norm="ortho")
+    crossed = (spectra[:, 0].conj() * spectra[:, 1]).mean(0)
+    whole = sum(crossed.roll(by) for by in range(-2, 3))  # 8 * 2 channels / 4 items: two on each side
+    assert isinstance(whole, torch.Tensor)
+    expected = (whole / whole.abs())[: frames // 2 + 1]
+    floor = GaussianFloor(data)
+    directions = floor.directions
+    fitted = torch.einsum(
+        "fc,fc,fc->f", directions[:, 0], floor.variances.to(directions.dtype), directions[:, 1].conj()
+    )
+    assert torch.allclose(fitted / fitted.abs(), expected)

@@ -32,7 +32,7 @@ class GaussianFloor:
         samples, _, dim = spectra.shape
         neighbours = max(0, -(-8 * dim // samples) // 2) if data.ndim == 3 else 0
         covariance = torch.einsum("nfc,nfd->fcd", spectra.conj(), spectra) / samples
-        covariance, width = _smooth(covariance, neighbours)
+        covariance, width = _smooth(covariance, neighbours, data.shape[-1])
         self.variances, self.directions = torch.linalg.eigh(_shrink(covariance, samples * width))
 
     def loss(self, data: Tensor, path: Path, times: Tensor) -> float:
@@ -76,16 +76,19 @@ def _frequency_weights(data: Tensor) -> Tensor:
     return weights
 
 
-def _smooth(covariance: Tensor, neighbours: int) -> tuple[Tensor, int]:
-    """Average over up to ``neighbours`` frequencies on each side; returns how many were averaged."""
+def _smooth(covariance: Tensor, neighbours: int, frames: int) -> tuple[Tensor, int]:
+    """Average over up to ``neighbours`` frequencies on each side; returns how many were averaged.
+
+    Beyond either end of the half spectrum is the other half, which for real data is the conjugate of this one.
+    """
     frequencies = covariance.shape[0]
     neighbours = min(neighbours, (frequencies - 1) // 2)
     if neighbours == 0:
         return covariance, 1
     indices = torch.arange(frequencies).unsqueeze(1) + torch.arange(-neighbours, neighbours + 1)
-    indices = indices.abs()
-    indices = torch.where(indices >= frequencies, 2 * (frequencies - 1) - indices, indices)
-    return covariance[indices].mean(1), 2 * neighbours + 1
+    mirrored = (indices < 0) | (indices >= frequencies)
+    near = covariance[torch.where(mirrored, torch.where(indices < 0, -indices, frames - indices), indices)]
+    return torch.where(mirrored[..., None, None], near.conj(), near).mean(1), 2 * neighbours + 1
 
 
 def _shrink(covariance: Tensor, samples: int) -> Tensor:
