@@ -66,8 +66,7 @@ def test_neighbouring_frequencies_are_those_of_the_whole_spectrum(frames: int) -
     data = data - data.mean((0, 2), keepdim=True)
     spectra = torch.fft.fft(data, norm="ortho")
     crossed = (spectra[:, 0].conj() * spectra[:, 1]).mean(0)
-    whole = sum(crossed.roll(by) for by in range(-2, 3))  # 8 * 2 channels / 4 items: two on each side
-    assert isinstance(whole, torch.Tensor)
+    whole = torch.stack([crossed.roll(by) for by in range(-2, 3)]).sum(0)  # 8 * 2 channels / 4 items: two on each side
     expected = (whole / whole.abs())[: frames // 2 + 1]
     floor = GaussianFloor(data)
     directions = floor.directions
