@@ -13,7 +13,8 @@ class Throughput(L.Callback):
     """Log the speed of training and the memory it takes.
 
     ``speed/items_per_second`` is over all processes, ``speed/data_wait`` a share of the time, ``memory/peak_gib`` the
-    peak of the CUDA allocator on this process.
+    peak of the CUDA allocator on this process. The time that validation and checkpoints take counts nowhere, up to the
+    batch that follows them.
 
     Args:
         every_n_steps: batches between two readings; the device is synchronised only there.
@@ -30,15 +31,39 @@ class Throughput(L.Callback):
         self._batches = 0
         self._items = 0
         self._waited = 0.0
-        self._began = 0.0
+        self._began: float | None = None
         self._ended: float | None = None
+        self._paused = False
 
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Count the time since the last batch ended as waiting for this one."""
+        """Count the time since the last batch ended as waiting for this one, unless there was something else."""
         if self._ended is not None:
-            self._waited += time.perf_counter() - self._ended
+            gap = time.perf_counter() - self._ended
+            if not self._paused:
+                self._waited += gap
+            elif self._began is not None:
+                self._began += gap
+        self._paused = False
+
+    def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Stop counting until the next batch."""
+        self._pause(pl_module)
+
+    def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Stop counting until the next batch."""
+        self._pause(pl_module)
+
+    def _pause(self, pl_module: L.LightningModule) -> None:
+        if not self._paused:
+            self._paused, self._ended = True, self._now(pl_module)
+
+    def _now(self, pl_module: L.LightningModule) -> float:
+        """When what was asked of the device is done."""
+        if pl_module.device.type == "cuda":
+            torch.cuda.synchronize(pl_module.device)
+        return time.perf_counter()
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -47,10 +72,8 @@ class Throughput(L.Callback):
         self._batches += 1
         self._items += len(batch["seed"])
         if self._batches == self.skip or self._batches % self.every_n_steps == 0:
-            if pl_module.device.type == "cuda":
-                torch.cuda.synchronize(pl_module.device)
-            now = time.perf_counter()
-            if self._began and self._batches > self.skip:
+            now = self._now(pl_module)
+            if self._began is not None and self._batches > self.skip:
                 elapsed = now - self._began
                 pl_module.log("speed/items_per_second", self._items * trainer.world_size / elapsed)
                 pl_module.log("speed/data_wait", self._waited / elapsed)
