@@ -46,11 +46,14 @@ class DataStatistics:
         if fresh:
             axes = (0,) if train.ndim == 2 else (0, 2)
             wide = train.double()
-            stage.model.statistics.set(wide.mean(axes), wide.std(axes).clamp(min=1e-8))
+            several = wide.numel() > width
+            if not several:
+                rank_zero_warn(f"{stage.data_key}: one item has no deviation: it is learned as it is, about its mean")
+            stage.model.statistics.set(wide.mean(axes), wide.std(axes).clamp(min=1e-8) if several else 1.0)
         statistics = stage.model.statistics
         rank_zero_info(
             f"measured {len(train)} items: mean {statistics.mean.mean():.4g}, deviation {statistics.std.mean():.4g} "
-            f"(as the network is told), {train.std():.4g} (raw)"
+            f"(as the network is told), {train.std(correction=0):.4g} (raw)"
         )
         loader = data.val_dataloader()
         if not loader:
@@ -65,7 +68,7 @@ class DataStatistics:
 
 
 def _items(loader: Iterable[Mapping[str, Any]], key: str, numbers: int) -> Tensor:
-    """Items without padding, until there are enough; with padding, if all have some."""
+    """Items without padding, until there are enough; those with padding too, if others are too few."""
     whole: list[Tensor] = []
     padded: list[Tensor] = []
     seen = 0
@@ -78,7 +81,7 @@ def _items(loader: Iterable[Mapping[str, Any]], key: str, numbers: int) -> Tenso
         if seen >= numbers:
             break
     items = torch.cat(whole)
-    return items if len(items) > 1 else torch.cat(padded)
+    return items if len(items) > 1 else torch.cat([items, *padded])
 
 
 def _gathered(stage: FlowStage, items: Tensor) -> Tensor:
