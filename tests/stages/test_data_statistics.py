@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from types import SimpleNamespace
 from typing import Any
 
 import lightning.pytorch as L
@@ -14,6 +17,7 @@ from musegen.conditioning.conditioning import Conditioning
 from musegen.conditioning.embedding import EmbeddingConditioner
 from musegen.flow.paths.rectified import RectifiedFlow
 from musegen.models.embedding_transformer import EmbeddingTransformer
+from musegen.stages import data_statistics
 from musegen.stages.flow_stage import FlowStage
 from musegen.stages.text2muq import Text2MuQFlow
 
@@ -37,6 +41,20 @@ def embeddings() -> Text2MuQFlow:
     network = EmbeddingTransformer(16, 1, 2, embedding_dim=DIM, embedding_tokens=2, text_dim=16)
     conditioning = Conditioning({"muq": EmbeddingConditioner(DIM, tokens=2, dim=16)}, ["muq"])
     return Text2MuQFlow(network, conditioning, RectifiedFlow())
+
+
+class Processes:
+    """Threads that gather as processes do: what each brings has to have one shape."""
+
+    def __init__(self, count: int) -> None:
+        self.barrier, self.brought = Barrier(count, timeout=20), [torch.empty(0)] * count
+
+    def gather(self, rank: int, tensor: torch.Tensor) -> torch.Tensor:
+        self.brought[rank] = tensor
+        self.barrier.wait()
+        gathered = torch.stack(self.brought)
+        self.barrier.wait()
+        return gathered
 
 
 def measured(stage: FlowStage, train: dict[str, Any], val: dict[str, Any]) -> FlowStage:
@@ -67,3 +85,26 @@ def test_one_item_without_padding_is_enough() -> None:
     mask[1:, -1] = False
     stage = measured(build(), {"latents": latents, "mask": mask}, {"latents": latents, "mask": mask})
     assert torch.allclose(stage.model.statistics.mean, latents.mean((0, 2)))
+
+
+@pytest.mark.parametrize("counts", [(3, 0), (0, 2), (4, 4), (1, 5)])
+def test_processes_measure_what_all_of_them_have(counts: tuple[int, int]) -> None:
+    items = torch.randn(sum(counts), DIM, generator=torch.Generator().manual_seed(2))
+    processes = Processes(2)
+
+    def gathered(rank: int) -> torch.Tensor:
+        stage: Any = SimpleNamespace(
+            trainer=SimpleNamespace(world_size=2),
+            device=torch.device("cpu"),
+            all_gather=lambda tensor: processes.gather(rank, tensor),
+        )
+        return data_statistics._gathered(stage, items.split(list(counts))[rank])
+
+    with ThreadPoolExecutor(2) as threads:
+        for everything in threads.map(gathered, range(2)):
+            assert torch.equal(everything, items)
+
+
+def test_no_batches_are_no_data() -> None:
+    with pytest.raises(ValueError, match="embedding: expected batches to measure, got none"):
+        data_statistics._items([], "embedding", 10)

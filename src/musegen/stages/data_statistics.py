@@ -80,14 +80,18 @@ def _items(loader: Iterable[Mapping[str, Any]], key: str, numbers: int) -> Tenso
         seen += whole[-1].numel() or padded[-1].numel()
         if seen >= numbers:
             break
+    if not whole:
+        raise ValueError(f"{key}: expected batches to measure, got none")
     items = torch.cat(whole)
     return items if len(items) > 1 else torch.cat([items, *padded])
 
 
 def _gathered(stage: FlowStage, items: Tensor) -> Tensor:
-    """The items of all processes, each giving as many as the one that has fewest."""
+    """The items of all processes, however many each of them has."""
     if stage.trainer.world_size == 1:
         return items
     counts: Any = stage.all_gather(torch.tensor(len(items), device=stage.device))
-    gathered: Any = stage.all_gather(items[: int(counts.min())].to(stage.device))
-    return gathered.flatten(0, 1).cpu()
+    filled = items.new_zeros(int(counts.max()), *items.shape[1:])
+    filled[: len(items)] = items
+    gathered: Any = stage.all_gather(filled.to(stage.device))
+    return torch.cat([part[:count] for part, count in zip(gathered, counts.tolist(), strict=True)]).cpu()
