@@ -63,11 +63,18 @@ def build(**options: Any) -> StableAudioMuQ:
 
 
 def fit(
-    stage: L.LightningModule, folder: Path, train_items: int = 128, ckpt_path: Path | None = None, **options: Any
+    stage: L.LightningModule, folder: Path, train_items: int = 128, ckpt_path: Path | None = None, **given: Any
 ) -> L.Trainer:
-    options = {"max_epochs": 1, "callbacks": [], "enable_checkpointing": False, "accelerator": "cpu"} | options
+    options: dict[str, Any] = {
+        "max_epochs": 1,
+        "callbacks": [],
+        "enable_checkpointing": False,
+        "accelerator": "cpu",
+        "logger": False,
+    }
+    options |= given
     trainer = L.Trainer(
-        logger=False, enable_progress_bar=False, enable_model_summary=False,
+        enable_progress_bar=False, enable_model_summary=False,
         default_root_dir=folder, **options,
     )  # fmt: skip
     trainer.fit(stage, datamodule=Items(train_items=train_items), ckpt_path=ckpt_path)

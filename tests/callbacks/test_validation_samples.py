@@ -5,13 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import lightning.pytorch as L
+import pytest
 import torch
 from lightning.pytorch.loggers import TensorBoardLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+import flow_runs
 import tiny
 from musegen.callbacks.validation_samples import ValidationSamples
 from musegen.checkpoints import save_model
+from musegen.models.oobleck import OobleckAutoencoder
 from musegen.stages.flow_stage import FlowStage
 from runs import stage_1, stage_2
 
@@ -77,3 +80,29 @@ def test_stage_2_logs_audio_beside_the_original(tmp_path: Path) -> None:
 
 def test_stage_2_without_a_codec_logs_nothing(tmp_path: Path) -> None:
     assert log(build_stage(stage_2()), batch(), tmp_path).Tags()["audio"] == []
+
+
+class Halved(ValidationSamples):
+    """Keeps the steps that it would sample after."""
+
+    def __init__(self) -> None:
+        super().__init__(items=1, every_n_epochs=2)
+        self.steps_sampled: list[int] = []
+
+    def _sample(self, stage: FlowStage, batch: dict) -> torch.Tensor:
+        assert stage.trainer is not None
+        self.steps_sampled.append(stage.trainer.global_step)
+        return batch["latents"]
+
+
+@pytest.mark.parametrize("before", [1, 2, 3])
+def test_a_run_that_goes_on_samples_as_often_as_one_that_never_stopped(tmp_path: Path, before: int) -> None:
+    save_model(OobleckAutoencoder(4, [1, 2], [4, 4], latent_channels=flow_runs.CHANNELS), tmp_path / "vae", licences=[])
+    options: dict = {"train_items": 16, "logger": TensorBoardLogger(str(tmp_path)), "num_sanity_val_steps": 1}
+    first, second = Halved(), Halved()
+    stage = flow_runs.build(codec=str(tmp_path / "vae"))
+    trainer = flow_runs.fit(stage, tmp_path, callbacks=[first], max_epochs=before, **options)
+    trainer.save_checkpoint(tmp_path / "part.ckpt")
+    stage = flow_runs.build(codec=str(tmp_path / "vae"))
+    flow_runs.fit(stage, tmp_path, callbacks=[second], max_epochs=5, ckpt_path=tmp_path / "part.ckpt", **options)
+    assert first.steps_sampled + second.steps_sampled == [2, 4]

@@ -20,7 +20,7 @@ class ValidationSamples(L.Callback):
     Stage 1: the cosine similarity of each sample to its item's own embedding and to the next item's
     (``samples/similarity``, ``samples/similarity_of_others``), and the samples for TensorBoard's projector. Stage 2 and
     the VAE: audio, beside the original as the VAE hears it, logged once. Stage 2 needs its ``codec`` for that, and logs
-    nothing without.
+    nothing without. A run that goes on goes on counting its validations, and logs the originals beside its own samples.
 
     Args:
         items: how many.
@@ -74,6 +74,14 @@ class ValidationSamples(L.Callback):
                     self._log_audio(writer, batch["key"], heard, original, pl_module.codec.sample_rate, step)
             elif isinstance(pl_module, FlowStage):
                 self._log_embeddings(writer, batch, self._sample(pl_module, batch), step)
+
+    def state_dict(self) -> dict[str, Any]:
+        """How many validations there were."""
+        return {"validations": self.validations}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Count on from there."""
+        self.validations = state_dict["validations"]
 
     def _sample(self, stage: FlowStage, batch: dict[str, Any]) -> Tensor:
         options = {} if self.steps is None else {"steps": self.steps}
