@@ -96,6 +96,25 @@ def test_captions_are_encoded_once_and_give_the_same_states() -> None:
     assert prompt.encoder.calls[2:] == ["f", "g", "abc"]  # the cache had room for two
 
 
+def test_states_that_are_kept_are_rounded_once() -> None:
+    exact, mask = Letters().encode(["abc", "de"])
+    kept = CaptionConditioner(Letters(), cache_size=2)
+    states, kept_mask = kept({"caption": ["abc", "de"]})
+    assert states.dtype == torch.float32
+    assert torch.equal(kept_mask, mask)
+    assert not torch.equal(states, exact)
+    assert ((states - exact).abs() <= exact.abs() / 2048 + 2**-25).all()
+    assert torch.equal(CaptionConditioner(Letters())({"caption": ["abc", "de"]})[0], exact)
+
+
+def test_states_that_cannot_be_kept_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    encode = Letters.encode
+    monkeypatch.setattr(Letters, "encode", lambda self, captions: (1e6 * encode(self, captions)[0], torch.ones(1, 6)))
+    with pytest.raises(ValueError, match="cache_size: Letters's states are not finite in float16; 0 keeps none"):
+        CaptionConditioner(Letters(), cache_size=2)({"caption": ["abc"]})
+    assert CaptionConditioner(Letters())({"caption": ["abc"]})[0].isfinite().all()
+
+
 def test_what_is_missing_is_named() -> None:
     with pytest.raises(ValueError, match="'embedding' in the batch"):
         build()({"caption": ["a"]})

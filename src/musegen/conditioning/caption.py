@@ -23,7 +23,8 @@ class CaptionConditioner(Conditioner):
 
     Args:
         encoder: makes the states.
-        cache_size: how many captions' states are kept (in float16, on the CPU); 0 keeps none.
+        cache_size: how many captions' states are kept, on the CPU and in float16, as shards keep them: of a state that
+            is 1 part in 2048 at most, the same one whenever the caption is met. 0 keeps none, and passes float32 on.
         reads: key of the batch.
     """
 
@@ -52,7 +53,8 @@ class CaptionConditioner(Conditioner):
         """``batch[reads]``, a list of captions → states ``[batch, tokens, dim]`` and mask ``[batch, tokens]``.
 
         Raises:
-            ValueError: if the batch has no such key, or brings states that this encoder cannot have made.
+            ValueError: if the batch has no such key, or brings states that this encoder cannot have made; if states are
+                to be kept that float16 cannot hold.
         """
         if self.reads == "caption" and "text_states" in batch:
             return self._brought(batch["text_states"], batch["text_mask"])
@@ -91,7 +93,12 @@ class CaptionConditioner(Conditioner):
         if new:
             states, mask = self.encoder.encode(new)
             lengths = mask.sum(1).tolist()
-            for caption, state, length in zip(new, states.half().cpu(), lengths, strict=True):
+            halves = states.half().cpu()
+            if not halves.isfinite().all():
+                raise ValueError(
+                    f"cache_size: {type(self.encoder).__name__}'s states are not finite in float16; 0 keeps none"
+                )
+            for caption, state, length in zip(new, halves, lengths, strict=True):
                 self._cache[caption] = state[: int(length)].clone()
         device = self._place.device
         states = torch.zeros(len(captions), self.encoder.max_tokens, self.dim)
