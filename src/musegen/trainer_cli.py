@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
+import warnings
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import lightning.pytorch as L
 import torch
 import yaml
+from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.utilities import rank_zero_warn
 
 from musegen.arguments import OneLineErrors
+from musegen.callbacks.steps_bar import StepsBar
 from musegen.stages.resume import Shapes, check_fits, read_shapes
 from musegen.torchaudio_guard import import_torchaudio
+
+UNHELPFUL = (
+    "`isinstance(treespec, LeafSpec)` is deprecated",
+    "The number of training batches",  # … is smaller than the logging interval, which goes on over epochs
+)
+"""Warnings of Lightning and torch that nobody can act upon: how they begin."""
+
+UNHELPFUL_TALK = ("Tip: For seamless cloud", "TPU available: False")
+"""The same, of what Lightning logs."""
 
 
 class Parser(OneLineErrors, LightningArgumentParser):
@@ -72,7 +85,15 @@ class TrainerCLI(LightningCLI):
 
     def instantiate_trainer(self, **kwargs: Any) -> L.Trainer:
         """Make the trainer; one that only predicts has nothing to log, and leaves no empty logs about."""
-        return super().instantiate_trainer(**kwargs, **({"logger": False} if self.subcommand == "predict" else {}))
+        if self.subcommand == "predict":
+            kwargs["logger"] = False
+        settings = self._get(self.config_init, "trainer")
+        callbacks = settings.get("callbacks") or []
+        callbacks = list(callbacks) if isinstance(callbacks, list) else [callbacks]
+        wanted = settings.get("enable_progress_bar") is not False and not settings.get("barebones")
+        if self.subcommand == "fit" and wanted and not any(isinstance(one, ProgressBar) for one in callbacks):
+            kwargs["callbacks"] = [*callbacks, StepsBar()]
+        return super().instantiate_trainer(**kwargs)
 
     def _parse_ckpt_path(self) -> None:
         """Look at the checkpoint, in place of reading hyperparameters from it: musegen's stages keep none there."""
@@ -154,8 +175,8 @@ def _with_parts(file: Path, above: tuple[Path, ...] = ()) -> list[Path]:
     return [path for name in parts for path in _with_parts(file.parent / name, (*above, file.resolve()))] + [file]
 
 
-def _is_no_advertisement(record: logging.LogRecord) -> bool:
-    return "Tip: For seamless cloud" not in record.getMessage()
+def _is_helpful(record: logging.LogRecord) -> bool:
+    return not any(talk in record.getMessage() for talk in UNHELPFUL_TALK)
 
 
 def run(arguments: list[str]) -> None:
@@ -167,7 +188,9 @@ def run(arguments: list[str]) -> None:
     if len(arguments) == 1:
         example = f"musegen {arguments[0]} -c configs/experiment/small_text2muq.yaml"
         raise ValueError(f"expected a configuration, such as {example}, got none")
-    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_is_no_advertisement)
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_is_helpful)
+    for message in UNHELPFUL:
+        warnings.filterwarnings("ignore", re.escape(message))
     import_torchaudio()
     sys.argv[1:] = expand_parts(arguments)  # what Lightning starts its other processes with
     TrainerCLI()
