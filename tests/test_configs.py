@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from pathlib import Path
 
@@ -91,3 +92,19 @@ def test_the_model_in_the_box_fits_its_box(capsys: pytest.CaptureFixture[str]) -
 def mebibytes(model: torch.nn.Module) -> float:
     """Of all that a checkpoint holds, at 16 bits each number."""
     return sum(2 * tensor.numel() for tensor in model.state_dict().values()) / 2**20
+
+
+def test_what_is_predicted_lies_apart_from_songs_that_are_rendered() -> None:
+    recipe = yaml.safe_load((CONFIGS / "trainer" / "predict_audio.yaml").read_text())
+    (writer,) = recipe["trainer"]["callbacks"]
+    predicted = Path(writer["init_args"]["folder"])
+    readme = (CONFIGS.parent / "README.md").read_text()
+    assert f"`{predicted}`" in readme
+    rendered = {Path(folder) for folder in re.findall(r"musegen render (\S+)", readme)}
+    for file in EXPERIMENTS:
+        data = (yaml.safe_load(file.read_text()).get("data") or {}).get("init_args", {})
+        rendered |= {Path(folder) for split in ("train", "val") for folder in data.get(split, [])}
+    assert Path("out/audio/train") in rendered
+    for folder in rendered:
+        assert not folder.is_relative_to(predicted), folder
+        assert not predicted.is_relative_to(folder), folder
