@@ -226,7 +226,15 @@ def test_saved_clips_are_made_again(tmp_path: Path, pipeline: TextToMusic, clips
         (["x", ""], 0, {}, "prompt 2 of 2: expected a few words"),
         ("x" * 10_001, 0, {}, "prompt: expected at most 10000 characters, got 10001"),
         ([3], 0, {}, "prompt: expected text, got int"),
+        (3, 0, {}, "prompts: expected a prompt or a list of prompts, got int"),
+        (None, 0, {}, "prompts: expected a prompt or a list of prompts, got NoneType"),
+        (b"x", 0, {}, "prompts: expected a prompt or a list of prompts, got bytes"),
+        ({"x": 1}, 0, {}, "prompts: expected a prompt or a list of prompts, got dict"),
         ("x", -1, {}, "seed: expected a whole number from 0"),
+        ("x", 1.5, {}, "seed: expected a whole number, got 1.5"),
+        ("x", None, {}, "seed: expected a whole number, got None"),
+        ("x", "12", {}, "seed: expected a whole number, got '12'"),
+        ("x", True, {}, "seed: expected a whole number from 0"),
         ("x", [1, 2.5], {}, "seed: expected a whole number, got 2.5"),
         ("x", 2**63, {}, "seed: expected a whole number from 0"),
         ("x", [], {}, "seeds: expected at least one"),
@@ -242,6 +250,13 @@ def test_saved_clips_are_made_again(tmp_path: Path, pipeline: TextToMusic, clips
         ("x", 0, {"sampler": "os.system"}, "os"),
         ("x", 0, {"sampler": "{bad"}, "sampler: expected a name or JSON"),
         ("x", 0, {"negative": ""}, "negative: expected a few words"),
+        ("x", 0, {"sampler": 3}, "sampler: expected a name or a Sampler, got int"),
+        ("x", 0, {"guidance": []}, "guidance: expected a name or a Guidance, got list"),
+        ("x", 0, {"negative": 3}, "negative: expected text, got int"),
+        ("x", 0, {"seconds": "long"}, "seconds: expected above 0 and at most 0.77, the model's longest, got long"),
+        ("x", 0, {"samples": 0}, "unknown option samples; expected one of guidance"),
+        ("x", 0, {"start": 3}, r"start: expected an audio file or audio \[channels, samples\], got int"),
+        ("x", 0, {"start": torch.zeros(2, 800), "strength": "much"}, "strength: expected "),
         ("x", 0, {"step": 3}, "unknown option step; expected one of guidance"),
     ],
 )
@@ -267,9 +282,10 @@ def test_a_kind_of_audio_that_is_not_written_is_refused(clips: list[Clip], tmp_p
 
 
 def test_numpy_seeds_are_seeds(pipeline: TextToMusic, clips: list[Clip]) -> None:
-    made = pipeline.generate(PROMPTS[0], np.array([5]))  # type: ignore[arg-type]
-    assert same(made[0], clips[0])
-    assert json.dumps(made[0].describe())
+    for seed in (np.array([5]), np.array(5), np.int64(5)):
+        made = pipeline.generate(PROMPTS[0], seed)  # type: ignore[arg-type]
+        assert same(made[0], clips[0])
+        assert json.dumps(made[0].describe())
 
 
 def test_wrong_embeddings_are_one_line(pipeline: TextToMusic) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypedDict, TypeVar
@@ -133,8 +133,10 @@ def check_prompts(prompts: str | Sequence[str]) -> list[str]:
     """Return prompts as a list; one string is one prompt.
 
     Raises:
-        ValueError: for no prompt, or one that `check_prompt` refuses.
+        ValueError: for no prompt, one that `check_prompt` refuses, or what is no list.
     """
+    if not isinstance(prompts, Iterable) or isinstance(prompts, bytes | Mapping):
+        raise ValueError(f"prompts: expected a prompt or a list of prompts, got {type(prompts).__name__}")
     listed = [prompts] if isinstance(prompts, str) else list(prompts)
     if not listed:
         raise ValueError("prompts: expected at least one")
@@ -149,7 +151,8 @@ def check_seeds(seeds: int | Sequence[int]) -> list[int]:
     Raises:
         ValueError: for no seed, or one that is not an integer from 0 to 2⁶³ - 1.
     """
-    listed = [seeds] if isinstance(seeds, int) else list(seeds)
+    several = isinstance(seeds, Iterable) and not isinstance(seeds, str | bytes | Mapping) and getattr(seeds, "ndim", 1)
+    listed: list[Any] = list(seeds) if several else [seeds]  # type: ignore[arg-type]
     if not listed:
         raise ValueError("seeds: expected at least one")
     return [_check_seed(seed) for seed in listed]

@@ -86,6 +86,8 @@ def encode_start(
         ValueError: if it is no audio, or the strength is out of range.
     """
     strength = check_strength(strength)
+    if not isinstance(given, str | Path | Tensor):
+        raise ValueError(f"start: expected an audio file or audio [channels, samples], got {type(given).__name__}")
     audio = given if isinstance(given, Tensor) else read_audio(given, vae.sample_rate, vae.audio_channels)[0]
     if audio.ndim != 2 or not audio.shape[1] or not audio.isfinite().all():
         raise ValueError(f"start: expected audio [channels, samples] of finite samples, got {list(audio.shape)}")
