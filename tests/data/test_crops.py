@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from little_shards import CHANNELS, LATENT_RATE, SAMPLE_RATE, flac, little_sample, unit
-from musegen.data.crops import crop_start, embedding_of, read_crop, unpacked
+from musegen.data.crops import crop_latents, crop_start, embedding_of, read_crop, unpacked
 from musegen.data.items import ItemMaker, collate
 from musegen.data.sample import Sample
 from musegen.flow.noise import hash_seed
@@ -156,6 +156,16 @@ def test_packed_audio_is_the_same_audio() -> None:
     assert torch.equal(unpacked(packed), expected)
     mixed = collate([{"key": "a", "audio": packed}, {"key": "b", "audio": expected}])["audio"]
     assert torch.equal(mixed[0], mixed[1])
+
+
+def test_packed_latents_are_the_same_latents() -> None:
+    latents = np.random.default_rng(0).normal(size=(4, 9)).astype(np.float16)
+    (expected, mask), (packed, same) = (crop_latents(latents, 2, 10, packed) for packed in (False, True))
+    assert packed.dtype == torch.float16
+    assert expected.dtype == torch.float32
+    assert torch.equal(unpacked(packed), expected)
+    assert torch.equal(mask, same)
+    assert int(mask.sum()) == 7
 
 
 def test_crop_start() -> None:

@@ -23,18 +23,20 @@ def crop_start(length: int, wanted: int, seed: int | None) -> int:
     return room // 2 if seed is None else hash_seed(seed, "crop") % (room + 1)
 
 
-def crop_latents(latents: np.ndarray, start: int, frames: int) -> tuple[Tensor, Tensor]:
+def crop_latents(latents: np.ndarray, start: int, frames: int, packed: bool = False) -> tuple[Tensor, Tensor]:
     """Cut latents, or fill them up with zeros.
 
     Args:
         latents: ``[channels, any]``.
         start: first frame.
         frames: how many.
+        packed: leave float16 as it is.
 
     Returns:
-        Latents ``[channels, frames]``, float32, and a mask ``[frames]``, False where they were filled up.
+        Latents ``[channels, frames]``, float32 (or float16), and a mask ``[frames]``, False where they were filled up.
     """
-    part = torch.from_numpy(latents[:, start : start + frames].copy()).float()  # torch casts float16 faster than numpy
+    part = torch.from_numpy(latents[:, start : start + frames].copy())
+    part = part if packed else part.float()  # torch casts float16 faster than numpy
     real = part.shape[1]
     return pad(part, (0, frames - real)) if real < frames else part, torch.arange(frames) < real
 
@@ -108,6 +110,6 @@ def read_crop(
     return torch.from_numpy(audio), start / rate, (start + len(part)) / rate, length / rate
 
 
-def unpacked(audio: Tensor) -> Tensor:
-    """Audio of 16 bits as float32 with full scale at ±1, the same numbers that decoding gives; other audio as it is."""
-    return audio.float() / FULL_SCALE if audio.dtype == torch.int16 else audio
+def unpacked(values: Tensor) -> Tensor:
+    """What is kept in 16 bits as float32, audio of int16 with full scale at ±1, latents as they are."""
+    return values.float() / FULL_SCALE if values.dtype == torch.int16 else values.float()

@@ -32,7 +32,8 @@ class ItemMaker:
         seed: of the run.
         training: choose caption and crop at random; else the first caption and the middle.
         sample_rate: that audio must have, Hz.
-        packed: leave audio of 16 bits as int16, half the size, until it is where it is needed (see `unpacked`).
+        packed: leave audio of 16 bits as int16 and latents as float16, half the size, until they are where they are
+            needed (see `unpacked`).
         decoded: keeps songs of shards decoded; None to decode them each time.
     """
 
@@ -97,7 +98,7 @@ class ItemMaker:
         length, rate = latents.shape[1], float(sample.facts["latent_rate"])
         frames = self.frames or length
         start = crop_start(length, frames, choice)
-        item["latents"], item["mask"] = crop_latents(latents, start, frames)
+        item["latents"], item["mask"] = crop_latents(latents, start, frames, self.packed)
         item["seconds_start"] = start / rate
         item["seconds_total"] = float(sample.facts["seconds"])
         return start / rate, min(start + frames, length) / rate

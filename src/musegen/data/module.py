@@ -238,8 +238,8 @@ class ShardData(L.LightningDataModule):
         return {name: part for name, part in batch.items() if name != "mask"}
 
     def on_after_batch_transfer(self, batch: dict[str, Any], dataloader_idx: int) -> dict[str, Any]:
-        """Audio that came to its device as 16 bits becomes float32 there."""
-        return {**batch, "audio": unpacked(batch["audio"])} if "audio" in batch else batch
+        """Audio and latents that came to their device as 16 bits become float32 there: workers send half as much."""
+        return {**batch, **{name: unpacked(batch[name]) for name in ("audio", "latents") if name in batch}}
 
     def teardown(self, stage: str) -> None:
         """End the worker processes of a run."""
