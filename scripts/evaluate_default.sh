@@ -17,7 +17,7 @@
 #   NOTES=12               clips whose notes are heard by basic-pitch                PICTURES=6 (songs on the page)
 #   DRAWS=2                of an embedding for each caption, at each guidance of stage 1
 #   JUDGE=                 embedder of music and text for similarity and retrieval, in place of musegen evaluate's own
-#   ONE_STAGE=             model folder of a transformer that reads the caption itself, to compare with
+#   ONE_STAGE=             model folder of a transformer that reads the caption itself (phase one_stage), to compare with
 #   RECORDINGS=            what scripts/fetch_recordings.py fetched, or shards that musegen pack recordings wrote
 #                          RECORDED_SECONDS=30, of each of their tracks, from its beginning
 # On two cores without a GPU these take about half as long, but give fewer windows than Fréchet distances want:
@@ -30,7 +30,7 @@ model=${MODEL:-default}
 export PATH="$here/.venv/bin:$PATH"
 musegen=${MUSEGEN:-musegen}
 python=${PYTHON:-python}
-processes=${PROCESSES:-$(nproc)}
+processes=${PROCESSES:-$(env -u OMP_NUM_THREADS nproc)}
 each=${SECONDS_EACH:-12}
 device=${DEVICE:-auto}
 seed=${SEED:-2000}

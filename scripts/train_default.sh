@@ -14,8 +14,10 @@
 #   cache             all songs as embeddings, latents and text states
 #   ablation          the choices of stage 1, in a table
 #   text2muq, regression, stable_audio_muq
+#   one_stage         text straight into stage 2's transformer, to compare with; optional
 #   distilled         stage 2 in few steps, from the last link of stable_audio_muq; optional
-#   assemble          all parts as one folder, OUT/model; where stage 2 was distilled also OUT/model_fast, of STEPS_FAST=4 steps
+#   assemble          all parts as one folder, OUT/model; beside it OUT/one_stage, and where stage 2 was distilled
+#                     OUT/model_fast, of STEPS_FAST=4 steps
 #   smoke             a clip
 #
 # Songs of several seeds lie in folders of their own, and a phase takes those that are whole: more can be rendered while
@@ -35,7 +37,7 @@ out=${OUT:-out/default}
 export PATH="$here/.venv/bin:$PATH"
 musegen=${MUSEGEN:-musegen}
 python=${PYTHON:-python}
-processes=${PROCESSES:-$(nproc)}
+processes=${PROCESSES:-$(env -u OMP_NUM_THREADS nproc)}
 each=${SECONDS_EACH:-29}
 device=${DEVICE:-auto}
 
@@ -185,7 +187,7 @@ phase() {
     $python "$here/scripts/ablate_stage1.py" --train $(ls -d "$out"/shards/train*) --val "$out/shards/val" \
       --out "$out/ablation" --device "$device" ${FLAGS_ABLATION:-}
     ;;
-  text2muq | regression | stable_audio_muq) fit "$1" shards ;;
+  text2muq | regression | stable_audio_muq | one_stage) fit "$1" shards ;;
   distilled)
     local teacher
     teacher=$(checkpoint stable_audio_muq)
@@ -197,6 +199,7 @@ phase() {
     export_codec
     local part
     for part in text2muq regression stable_audio_muq; do export_as "$part" "$part"; done
+    export_as one_stage ../one_stage
     describe "$out/model" dpmpp_2m "${STEPS_2:-50}" "${GUIDANCE_2:-3.0}"
     if [ -n "$(checkpoint stable_audio_muq_distilled)" ]; then # the same with another stage 2
       rm -rf "$out/model_fast"

@@ -66,7 +66,8 @@ def test_every_phase(tmp_path: Path) -> None:
                 "PYTHON": str(relay.path), "MUSEGEN": f"{relay.path} musegen", "RELAY_LOG": str(log),
                 "FLAGS": flags(QUICK), "FLAGS_VAE": flags(CODEC), "FLAGS_VAE_ADVERSARIAL": flags(CODEC, ADVERSARIAL),
                 "FLAGS_JOINT": flags(JOINT), "FLAGS_TEXT2MUQ": flags(STAGE_1), "FLAGS_REGRESSION": flags(STAGE_1),
-                "FLAGS_STABLE_AUDIO_MUQ": flags(STAGE_2), "FLAGS_STABLE_AUDIO_MUQ_DISTILLED": flags(STAGE_2, FEW),
+                "FLAGS_STABLE_AUDIO_MUQ": flags(STAGE_2),
+                "FLAGS_ONE_STAGE": flags(STAGE_2), "FLAGS_STABLE_AUDIO_MUQ_DISTILLED": flags(STAGE_2, FEW),
                 "FLAGS_SMOKE": "--seconds 1 --steps 2 --stage1_steps 2",
                 "FLAGS_ABLATION": "--steps 2 --batch 2 --dim 64 --depth 1 --draws 2 --only [1]",
             }  # fmt: skip
@@ -82,7 +83,8 @@ def test_every_phase(tmp_path: Path) -> None:
         assert (out / "curves" / "vae_1.csv").is_file()
         assert any((out / "decoded").rglob("*.wav"))
         run("render", SEED="1", SONGS="2")
-        run("cache", "ablation", "text2muq", "regression", "stable_audio_muq", "distilled", "assemble", "smoke")
+        run("cache", "ablation", "text2muq", "regression", "stable_audio_muq", "one_stage", "distilled")
+        run("assemble", "smoke")
     folders = sorted(folder.name for folder in (out / "shards").iterdir())
     assert folders == ["train-0", "train-1", "unseen", "val"]
     with open(out / "curves" / "stable_audio_muq_0.csv") as file:
@@ -95,6 +97,7 @@ def test_every_phase(tmp_path: Path) -> None:
     quick = json.loads((out / "model_fast" / "pipeline.json").read_text())["stable_audio_muq"]
     assert quick == {"sampler": "jump", "steps": 4, "guidance": 1.0}
     assert "Jumping" in (out / "model_fast" / "stable_audio_muq" / "config.json").read_text()
+    assert "caption" in (out / "one_stage" / "config.json").read_text()
     (clip,) = (out / "clips").glob("*.wav")
     audio, rate = soundfile.read(clip)
     assert rate == 44100
