@@ -2,11 +2,9 @@
 # The whole chain at a small size, from nothing to music: render songs with true captions, train the codec, encode, train
 # both stages, put them together, generate.
 #   scripts/train_small.sh [FOLDER]      an hour to an hour and a half on two CPU cores
-#   SIZE=starter scripts/train_small.sh  on one GPU, in a quarter of an hour: how the shipped starter model was made
 #   SONGS=500 HELD_OUT=200 SECONDS_EACH=24 PROCESSES=2
 set -euo pipefail
 out=${1:-out/small}
-size=${SIZE:-small}
 here=$(cd "$(dirname "$0")/.." && pwd)
 export PATH="$here/.venv/bin:$PATH"
 musegen=${MUSEGEN:-musegen}
@@ -25,11 +23,11 @@ songs_of() { # FOLDER FLAGS…: render; what was cut off has another name until 
 data=(--data.init_args.train "[$out/audio/train]" --data.init_args.val "[$out/audio/val]")
 shards=(--data.init_args.train "[$out/shards/train]" --data.init_args.val "[$out/shards/val]")
 fit() { # NAME FLAGS…: train, then export the averaged weights
-  local name=$1 config=$here/configs/experiment/${size}_$1.yaml target=$out/model/$1
+  local name=$1 config=$here/configs/experiment/small_$1.yaml target=$out/model/$1
   shift
   [ -d "$target" ] && return
   $musegen fit -c "$config" --trainer.logger.init_args.save_dir "$out/runs" --trainer.logger.init_args.version 0 "$@"
-  $musegen convert "$out/runs/${size}_$name/version_0/checkpoints/last.ckpt" "$target" --to musegen --dtype float16
+  $musegen convert "$out/runs/small_$name/version_0/checkpoints/last.ckpt" "$target" --to musegen --dtype float16
 }
 
 songs_of val --songs "${HELD_OUT:-200}" --split val
@@ -46,7 +44,7 @@ cat > "$out/model/pipeline.json" <<'JSON'
   "version": 1,
   "text2muq": {"sampler": "midpoint", "steps": 25, "guidance": 3.0},
   "stable_audio_muq": {"sampler": "dpmpp_2m", "steps": 50, "guidance": 3.0},
-  "embedder": {"class_path": "musegen.conditioning.spectral.SpectralEmbedder", "init_args": {"version": 2}}
+  "embedder": {"class_path": "musegen.conditioning.spectral.SpectralEmbedder"}
 }
 JSON
 $musegen generate "a slow piano ballad in D minor" --model "$out/model" --samples 2 --out "$out/clips"

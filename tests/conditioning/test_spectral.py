@@ -81,7 +81,7 @@ def test_versions_differ_in_harmony_alone() -> None:
 
 
 def test_version_1_has_not_changed() -> None:
-    """The starter model was trained by it."""
+    """Models were trained by it."""
     vector = SpectralEmbedder(1).embed_audio(piece(100, 0, False, True, 0)[None])[0]
     assert (vector[::32] - torch.tensor(GOLDEN)).abs().max() < 1e-4
 

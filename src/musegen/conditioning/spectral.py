@@ -40,8 +40,8 @@ class SpectralEmbedder(Embedder):
     each. It is no match for MuQ-MuLan and knows no text, but needs no weights: the small chain learns from it.
 
     Args:
-        version: 2 hears harmony in the peaks of the spectrum and says how probable each key is; 1, by which the starter
-            model was trained, hears it in all of the spectrum and says how well each key fits.
+        version: 2 hears harmony in the peaks of the spectrum and says how probable each key is; 1, of earlier models,
+            hears it in all of the spectrum and says how well each key fits.
     """
 
     dim = 512
