@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from musegen.files import write_whole
 from musegen.generation.folder import find_pipeline, read_pipeline
 from musegen.mistakes import explain, is_mistake
 
-FACTS = ("hardware", "training", "shortfalls", "remarks")
+FACTS = ("hardware", "data", "training", "shortfalls", "remarks")
 
 INTRODUCTION = """\
 A small member of the family, so that `musegen generate` makes music on a fresh machine, without a hub, without a GPU.
@@ -69,7 +69,7 @@ def model_card(
     Args:
         model: folder of a pipeline, or the name of a shipped one.
         evaluation: what evaluate_default.sh wrote.
-        facts: a YAML like scripts/model_card.yaml: hardware, training, shortfalls, remarks.
+        facts: a YAML like scripts/model_card.yaml: hardware, data, training, shortfalls, remarks.
         curves: CSVs that curves.py wrote.
         data: folders of shards that it was trained on, for their indexes.
         ablation: what ablate_stage1.py wrote.
@@ -104,7 +104,7 @@ def model_card(
         "Stage 1's choices": origins.ablation(ablation),
         "Notes in key": judged(evaluation, "notes/evaluation.json", "basic-pitch's notes against the caption's key"),
         "To look at": look(evaluation, pictures),
-        "Data": origins.data(data or []) + "\n" + origins.tools() + "\n" + FREE,
+        "Data": learned_from(known, data or []) + "\n" + origins.tools() + "\n" + FREE,
         "Attributions": attributed(attributions),
         "Training": training(known) + "\n" + origins.curves(curves, pictures / "curves.png"),
         "Limits": LIMITS + remarks(known),
@@ -157,6 +157,12 @@ def look(evaluation: Path, pictures: Path) -> str:
     pictures.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(page, pictures / page.name)
     return f"![Mel spectrograms: real, given back by the codec, generated]({pictures.name}/{page.name})\n"
+
+
+def learned_from(facts: Mapping[str, Any], folders: Sequence[Path]) -> str:
+    """The shards' indexes where they are there, else what is said of them."""
+    said = "".join(f"- {sentence}\n" for sentence in facts.get("data") or [])
+    return said + origins.data(folders) if folders or not said else said
 
 
 def training(facts: Mapping[str, Any]) -> str:
