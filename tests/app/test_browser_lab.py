@@ -15,9 +15,8 @@ from musegen.checkpoints import save_model
 from musegen.conditioning.caption import CaptionConditioner
 from musegen.conditioning.conditioning import Conditioning
 from musegen.conditioning.minilm import MiniLM
-from musegen.conditioning.spectral import SpectralEmbedder
 from musegen.flow.regression import RegressionModel
-from musegen.generation.folder import PARTS, find_pipeline, read_pipeline, write_pipeline
+from musegen.generation.folder import JOINT, PARTS, find_pipeline, read_pipeline, write_pipeline
 from musegen.models.embedding_transformer import EmbeddingTransformer
 
 CORPUS = Path(__file__).parents[2] / "data" / "tiny" / "cached"
@@ -26,17 +25,17 @@ PIECES, SAMPLES = 12, 8
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The default model with a regression part, and the embedder of the corpus."""
+    """The default model, whose embedder the corpus has too, with a regression part."""
     require("umap")
     folder, default = tmp_path_factory.mktemp("model"), find_pipeline(None)
-    for part in PARTS:
+    for part in (*PARTS, JOINT):
         (folder / part).symlink_to(default / part)
     network = EmbeddingTransformer(dim=32, depth=1, heads=1, embedding_dim=512, embedding_tokens=2, text_dim=384)
     conditioning = Conditioning({"caption": CaptionConditioner(MiniLM())}, ["caption"])
     regression = randomise(RegressionModel(network, conditioning, normalise_output=True), 1)
     save_model(regression, folder / "regression", licences=["CC0-1.0"])
     said = read_pipeline(default)
-    write_pipeline(folder, said["text2muq"], said["stable_audio_muq"], embedder=SpectralEmbedder(version=2).config)
+    write_pipeline(folder, said["text2muq"], said["stable_audio_muq"], embedder=said["embedder"])
     return folder
 
 
@@ -110,8 +109,8 @@ def test_the_lab(browser: Any, model: Path, tmp_path: Path) -> None:
 
         # every way to colour
         for way, expected in [
-            ("genre", {"easyswing"}),
-            ("key", {"B major"}),
+            ("genre", {"french waltz"}),
+            ("key", {"E major"}),
             ("prompt", {"corpus", "a calm waltz"}),
             ("tempo", {"unknown"}),
             ("what it is", {"corpus", "samples of one prompt"}),
