@@ -14,7 +14,7 @@ from torch import nn
 
 from helpers import randomise, require
 from musegen.interop import stable_audio_tools_config
-from published_transformers import NARROW_OPEN, NARROW_SMALL, Size, diffusers_transformer
+from published_transformers import NARROW_MODULATED, NARROW_OPEN, NARROW_SMALL, Size, diffusers_transformer
 
 FRAMES = 24
 AUTOENCODER: dict[str, Any] = {"channels": 8, "c_mults": [1, 2], "strides": [2, 4]}
@@ -209,4 +209,4 @@ def save_diffusers(folder: Path, parts: dict[str, nn.Module]) -> Path:
     return folder
 
 
-__all__ = ["NARROW_OPEN", "NARROW_SMALL"]
+__all__ = ["NARROW_MODULATED", "NARROW_OPEN", "NARROW_SMALL"]

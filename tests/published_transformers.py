@@ -55,6 +55,7 @@ def size(
     vector_dim: int,
     project: bool = False,
     qk_norm: bool = False,
+    modulated: bool = False,
 ) -> Size:
     ours = {
         "channels": channels,
@@ -65,6 +66,7 @@ def size(
         "vector_dim": vector_dim,
         "project_condition": project,
         "qk_norm": "layer" if qk_norm else "none",
+        "modulated": modulated,
     }
     stable_audio = {
         "io_channels": channels,
@@ -75,6 +77,7 @@ def size(
         "global_cond_dim": vector_dim,
         "project_cond_tokens": project,
         "transformer_type": "continuous_transformer",
+        "global_cond_type": "adaLN" if modulated else "prepend",
         "attn_kwargs": {"qk_norm": "ln"} if qk_norm else {},
     }
     head_dim = dim // heads
@@ -89,7 +92,7 @@ def size(
         "cross_attention_input_dim": condition_dim,
         "global_states_input_dim": vector_dim,
     }
-    return Size(ours, stable_audio, None if qk_norm or project else diffusers)
+    return Size(ours, stable_audio, None if qk_norm or project or modulated else diffusers)
 
 
 OPEN = size(dim=1536, depth=24, heads=24, condition_dim=768, vector_dim=1536)
@@ -97,6 +100,9 @@ SMALL = size(dim=1024, depth=16, heads=8, condition_dim=768, vector_dim=768, pro
 # every feature at a reduced width: 2 of 4 heads of keys, rotary positions on 32 of 64 and on 64 of 128 dimensions
 NARROW_OPEN = size(channels=8, dim=256, depth=2, heads=4, condition_dim=128, vector_dim=96)
 NARROW_SMALL = size(channels=8, dim=256, depth=2, heads=2, condition_dim=96, vector_dim=48, project=True, qk_norm=True)
+NARROW_MODULATED = size(
+    channels=8, dim=256, depth=2, heads=4, condition_dim=128, vector_dim=96, qk_norm=True, modulated=True
+)
 
 
 def stable_audio_transformer(variant: Size) -> nn.Module:

@@ -194,8 +194,7 @@ def test_the_lab(browser: Any, model: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("width", "dark"), [(1280, False), (1280, True), (400, False), (400, True)])
 def test_pictures(browser: Any, tmp_path: Path, width: int, dark: bool) -> None:
     """The docs': the default model, a cloud of many samples, and a piece that is heard."""
-    embedder = json.dumps(SpectralEmbedder(version=2).config)
-    with served(tmp_path / "library", "--corpus", str(CORPUS), "--embedder", embedder) as address:
+    with served(tmp_path / "library", "--corpus", str(CORPUS)) as address:
         window = Window(browser, address, width=width, dark=dark)
         window.tab("Lab")
         window.page.get_by_role("button", name="Between two points").click()

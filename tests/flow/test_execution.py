@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import pytest
 import torch
@@ -38,7 +39,7 @@ def embedding_transformer(null: str) -> FlowNetwork:
     return randomise(network)  # type: ignore[return-value]
 
 
-def diffusion_transformer(qk_norm: str) -> FlowNetwork:
+def diffusion_transformer(qk_norm: str, **options: Any) -> FlowNetwork:
     network = DiffusionTransformer(
         channels=4,
         frames=10,
@@ -48,6 +49,7 @@ def diffusion_transformer(qk_norm: str) -> FlowNetwork:
         condition_dim=32,
         vector_dim=12,
         qk_norm=qk_norm,  # type: ignore[arg-type]
+        **options,
     )
     return randomise(network)  # type: ignore[return-value]
 
@@ -57,6 +59,8 @@ NETWORKS = {
     "embedding, learned null": lambda: embedding_transformer("learned"),
     "latents": lambda: diffusion_transformer("none"),
     "latents, normalised keys": lambda: diffusion_transformer("layer"),
+    "latents, modulated": lambda: diffusion_transformer("layer", modulated=True, pool_condition=True),
+    "latents, pooled into a token": lambda: diffusion_transformer("none", pool_condition=True),
 }
 
 

@@ -12,15 +12,19 @@ from torch import Tensor, nn
 from helpers import require
 from musegen.checkpoints import load_model, read_config
 from musegen.commands.convert import convert
+from musegen.conditioning.conditioning import Conditioning
+from musegen.conditioning.seconds import SecondsConditioner
 from musegen.flow.model import FlowModel
 from musegen.flow.paths.cosine import CosinePath
 from musegen.flow.paths.rectified import RectifiedFlow
 from musegen.interop.stable_audio_tools import canonical_names, our_name
 from musegen.interop.stable_audio_tools_config import config_from_models, models_from_config
+from musegen.models.diffusion_transformer import DiffusionTransformer
 from musegen.models.oobleck import OobleckAutoencoder
 from published_files import (
     CAPTIONS,
     FRAMES,
+    NARROW_MODULATED,
     NARROW_OPEN,
     NARROW_SMALL,
     SAO,
@@ -42,8 +46,9 @@ def equal(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> bool:
     [
         (NARROW_OPEN, None, CosinePath, "model.safetensors"),
         (NARROW_SMALL, "rf_denoiser", RectifiedFlow, "model.ckpt"),
+        (NARROW_MODULATED, "rectified_flow", RectifiedFlow, "model.safetensors"),
     ],
-    ids=["open", "small"],
+    ids=["open", "small", "modulated"],
 )
 @torch.no_grad()
 def test_a_converted_model_computes_the_same(
@@ -57,6 +62,7 @@ def test_a_converted_model_computes_the_same(
     flow = load_model(tmp_path / "ours" / "stable_audio", FlowModel).eval()
     vae = load_model(tmp_path / "ours" / "vae", OobleckAutoencoder).eval()
     assert type(flow.path) is path
+    assert flow.network.config["init_args"]["modulated"] is (variant is NARROW_MODULATED)
     assert flow.network.shape == (8, FRAMES)
     assert read_config(tmp_path / "ours" / "vae")["licences"] == ["CC0-1.0"]
 
@@ -213,6 +219,17 @@ def test_names_of_parts_become_those_of_a_whole() -> None:
         "model": "model",
     }.items():
         assert list(canonical_names({name: tensor})) == [whole]
+
+
+def test_networks_that_have_no_equal_there() -> None:
+    sizes = {"channels": 8, "frames": FRAMES, "dim": 128, "depth": 1, "heads": 2, "condition_dim": 64, "vector_dim": 64}
+    told = Conditioning(
+        {"seconds_total": SecondsConditioner("seconds_total", 64)}, ["seconds_total"], ["seconds_total"]
+    )
+    for option in ("pool_condition", "mask_condition"):
+        network = DiffusionTransformer(**sizes, **{option: True})
+        with pytest.raises(ValueError, match=f"has nothing like {option}"):
+            config_from_models(FlowModel(network, told, RectifiedFlow()), None)
 
 
 @pytest.mark.parametrize(

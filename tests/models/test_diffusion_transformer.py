@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from musegen.models.diffusion_transformer import DiffusionTransformer
 from networks import FRAMES, diffusion_transformer, inputs
 
 REAL = FRAMES - 7
@@ -18,9 +19,11 @@ def masked() -> torch.Tensor:
     return torch.arange(FRAMES) < torch.tensor([FRAMES, REAL, REAL])[:, None]
 
 
-@pytest.mark.parametrize("qk_norm", ["none", "layer"])
-def test_padding_frames_cannot_influence_real_ones(masked: torch.Tensor, qk_norm: str) -> None:
-    net = diffusion_transformer(qk_norm=qk_norm)
+@pytest.mark.parametrize(
+    "arguments", [{"qk_norm": "none"}, {"qk_norm": "layer"}, {"modulated": True, "pool_condition": True}]
+)
+def test_padding_frames_cannot_influence_real_ones(masked: torch.Tensor, arguments: dict[str, Any]) -> None:
+    net = diffusion_transformer(**arguments)
     x, time, condition = inputs(net)
     other = torch.where(masked[:, None], x, torch.randn_like(x))
     with torch.no_grad():
@@ -30,8 +33,9 @@ def test_padding_frames_cannot_influence_real_ones(masked: torch.Tensor, qk_norm
         assert (unmasked - net(x, time, condition))[1, :, :REAL].abs().max() > 0.01
 
 
-def test_a_padded_item_is_the_short_item(masked: torch.Tensor) -> None:
-    net = diffusion_transformer()
+@pytest.mark.parametrize("modulated", [False, True])
+def test_a_padded_item_is_the_short_item(masked: torch.Tensor, modulated: bool) -> None:
+    net = diffusion_transformer(modulated=modulated)
     x, time, condition = inputs(net)
     with torch.no_grad():
         padded = net(x, time, condition, masked)[1:2, :, :REAL]
@@ -86,14 +90,44 @@ def test_the_global_vector_matters_and_may_be_absent() -> None:
         assert without(*inputs(without)).std() > 0.1
 
 
+@pytest.mark.parametrize("modulated", [False, True])
+def test_pooled_tokens_speak_where_cross_attention_is_deaf(modulated: bool) -> None:
+    net = diffusion_transformer(pool_condition=True, modulated=modulated)
+    for block in net.transformer.layers:
+        torch.nn.init.zeros_(block.cross_attn.to_out.weight)
+    x, time, condition = inputs(net)
+    with torch.no_grad():
+        told, untold = net(x, time, condition), net(x, time, net.null(condition))
+        assert (told - untold).abs().max() > 0.01
+        both = net.predict(x.repeat(2, 1, 1), time.repeat(2), net.prepare_with_null(condition))
+    torch.testing.assert_close(both, torch.cat((told, untold)), atol=1e-5, rtol=0)
+
+
+def test_pooling_alone_needs_no_global_vector() -> None:
+    net = diffusion_transformer(pool_condition=True, vector_dim=0)
+    x, time, condition = inputs(net)
+    with torch.no_grad():
+        both = net.predict(x.repeat(2, 1, 1), time.repeat(2), net.prepare_with_null(condition))
+        apart = torch.cat((net(x, time, condition), net(x, time, net.null(condition))))
+    torch.testing.assert_close(both, apart, atol=1e-5, rtol=0)
+
+
+def test_modulation_begins_as_none_at_all_but_for_its_gates() -> None:
+    net = DiffusionTransformer(8, FRAMES, 128, 2, 2, 64, 48, modulated=True)
+    modulation = net.transformer.global_cond_embedder
+    assert modulation is not None
+    assert modulation(torch.randn(2, 128)).abs().max() == 0
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
         {"dim": 256, "depth": 4, "heads": 4, "condition_dim": 384, "project_condition": True},
         {"dim": 256, "depth": 4, "heads": 8, "condition_dim": 384, "kv_heads": 2},
         {"dim": 64, "depth": 2, "heads": 4, "condition_dim": 32},
+        {"dim": 64, "depth": 2, "heads": 2, "condition_dim": 32, "modulated": True, "pool_condition": True},
     ],
-    ids=["projected", "grouped", "narrow heads"],
+    ids=["projected", "grouped", "narrow heads", "modulated"],
 )
 def test_small_members(arguments: dict[str, Any]) -> None:
     net = diffusion_transformer(**arguments)

@@ -11,6 +11,7 @@ from torch import nn
 from helpers import randomise
 from musegen.models.diffusion_transformer import DiffusionTransformer
 from published_transformers import (
+    NARROW_MODULATED,
     NARROW_OPEN,
     NARROW_SMALL,
     OPEN,
@@ -55,7 +56,7 @@ def test_full_size_agrees_with_diffusers() -> None:
     assert count(theirs) - shifts == count(ours) == 1_056_828_544
 
 
-@pytest.mark.parametrize("variant", [NARROW_OPEN, NARROW_SMALL], ids=["open", "small"])
+@pytest.mark.parametrize("variant", [NARROW_OPEN, NARROW_SMALL, NARROW_MODULATED], ids=["open", "small", "modulated"])
 def test_values_agree_with_stable_audio_tools(variant: Size) -> None:
     ours = randomise(DiffusionTransformer(**variant.ours), scale=0.8).eval()
     theirs = stable_audio_transformer(variant)

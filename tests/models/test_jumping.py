@@ -12,6 +12,7 @@ from musegen.models.embedding_transformer import EmbeddingTransformer
 from musegen.models.jumping import JumpingDiffusionTransformer, JumpingEmbeddingTransformer
 
 LATENTS = {"channels": 4, "frames": 8, "dim": 64, "depth": 2, "heads": 1, "condition_dim": 64, "vector_dim": 24}
+MODULATED = {"modulated": True, "pool_condition": True}
 EMBEDDING = {"dim": 32, "depth": 2, "heads": 2, "embedding_dim": 32, "embedding_tokens": 4, "text_dim": 16}
 
 
@@ -19,6 +20,7 @@ EMBEDDING = {"dim": 32, "depth": 2, "heads": 2, "embedding_dim": 32, "embedding_
     ("plain", "jumping", "options"),
     [
         (DiffusionTransformer, JumpingDiffusionTransformer, LATENTS),
+        (DiffusionTransformer, JumpingDiffusionTransformer, LATENTS | MODULATED),
         (EmbeddingTransformer, JumpingEmbeddingTransformer, EMBEDDING),
     ],
 )

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -17,7 +18,17 @@ from musegen.models.embedding_transformer import EmbeddingTransformer
 from networks import TOKENS, diffusion_transformer, embedding_transformer, inputs
 
 Build = Callable[..., FlowNetwork]
-both = pytest.mark.parametrize("build", [diffusion_transformer, embedding_transformer], ids=["diffusion", "embedding"])
+
+
+def modulated_transformer(seed: int = 0, **arguments: Any) -> DiffusionTransformer:
+    return diffusion_transformer(seed, modulated=True, pool_condition=True, **arguments)
+
+
+both = pytest.mark.parametrize(
+    "build",
+    [diffusion_transformer, modulated_transformer, embedding_transformer],
+    ids=["diffusion", "modulated", "embedding"],
+)
 qk_norms = pytest.mark.parametrize("qk_norm", ["none", "layer"])
 
 
@@ -93,8 +104,13 @@ def test_what_padding_of_the_text_holds_does_not_matter(build: Build) -> None:
 
 @pytest.mark.parametrize(
     "net",
-    [embedding_transformer(), embedding_transformer(qk_norm="layer"), diffusion_transformer(mask_condition=True)],
-    ids=["embedding", "embedding-qk", "diffusion"],
+    [
+        embedding_transformer(),
+        embedding_transformer(qk_norm="layer"),
+        diffusion_transformer(mask_condition=True),
+        diffusion_transformer(mask_condition=True, modulated=True, pool_condition=True),
+    ],
+    ids=["embedding", "embedding-qk", "diffusion", "diffusion-pooled"],
 )
 def test_how_much_padding_the_text_has_does_not_matter(net: FlowNetwork) -> None:
     x, time, condition = inputs(net)
@@ -119,6 +135,7 @@ NULLS = {
     "embedding-learned": lambda: embedding_transformer(null="learned"),
     "diffusion": diffusion_transformer,
     "diffusion-masked": lambda: diffusion_transformer(mask_condition=True),
+    "diffusion-pooled": lambda: diffusion_transformer(modulated=True, pool_condition=True),
 }
 
 

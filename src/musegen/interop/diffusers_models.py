@@ -61,10 +61,11 @@ def network_config(flow: FlowModel) -> dict[str, Any]:
     ours = published_network(flow, FORMAT).config["init_args"]
     head_dim = ours["dim"] // ours["heads"]
     context = ours["dim"] if ours["project_condition"] else ours["condition_dim"]
-    if ours["qk_norm"] != "none" or head_dim < 64 or not ours["vector_dim"]:
+    if ours["qk_norm"] != "none" or head_dim < 64 or not ours["vector_dim"] or ours["modulated"]:
         raise ValueError(
             f"{FORMAT} has only Stable Audio Open 1.0's variant (no query-key norm, heads of 64 or more, a global "
-            f"vector), got qk_norm {ours['qk_norm']!r}, heads of {head_dim}, vector_dim {ours['vector_dim']}"
+            f"vector as a token), got qk_norm {ours['qk_norm']!r}, heads of {head_dim}, "
+            f"vector_dim {ours['vector_dim']}, modulated {ours['modulated']}"
         )
     if type(flow.path) is not CosinePath:
         raise ValueError(f"{FORMAT} has only CosinePath (v-objective), got {type(flow.path).__name__}")

@@ -134,6 +134,8 @@ def published_network(model: FlowModel, format: str) -> DiffusionTransformer:
     kv_heads = arguments["kv_heads"]
     if kv_heads is not None and kv_heads * head_dim != context_dim:
         raise ValueError(f"{format} knows {context_dim // head_dim} heads of keys and values here, got {kv_heads}")
+    if arguments["pool_condition"]:
+        raise ValueError(f"{format} has nothing like pool_condition: its networks read tokens by attention alone")
     if arguments["mask_condition"]:
         raise ValueError(f"{format} has nothing like mask_condition: its networks read the condition's padding")
     if model.normalise_output:

@@ -120,7 +120,7 @@ def _network(config: Options, frames: int) -> DiffusionTransformer:
     config.expect("transformer_type", "continuous_transformer")
     config.expect("patch_size", 1)
     config.expect("project_global_cond", True)
-    config.expect("global_cond_type", "prepend")
+    modulated = config.expect("global_cond_type", "prepend", "adaLN") == "adaLN"
     config.expect("timestep_cond_type", "global")
     config.expect("timestep_features_type", "learned")
     config.expect("rotary_pos_emb", True)
@@ -137,6 +137,7 @@ def _network(config: Options, frames: int) -> DiffusionTransformer:
         vector_dim=config.size("global_cond_dim", 0, least=0),
         project_condition=config.take("project_cond_tokens", bool, True),
         qk_norm="layer" if qk_norm == "ln" else "none",
+        modulated=modulated,
         time_features=config.size("timestep_features_dim", 256),
     )
     config.finish()
@@ -262,6 +263,8 @@ def _network_config(network: DiffusionTransformer) -> dict[str, Any]:
         "project_cond_tokens": ours["project_condition"],
         "transformer_type": "continuous_transformer",
     }
+    if ours["modulated"]:
+        config["global_cond_type"] = "adaLN"
     if ours["qk_norm"] == "layer":
         config["attn_kwargs"] = {"qk_norm": "ln"}
     if ours["time_features"] != 256:

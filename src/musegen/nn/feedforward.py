@@ -70,6 +70,11 @@ def embedder(width: int, dim: int, bias: bool = True) -> nn.Sequential:
     return nn.Sequential(nn.Linear(width, dim, bias=bias), nn.SiLU(), nn.Linear(dim, dim, bias=bias))
 
 
+def modulator(dim: int) -> nn.Sequential:
+    """What turns ``[..., dim]`` into the modulation of `musegen.nn.block.Block`, ``[..., 6 · dim]``; zero at first."""
+    return nn.Sequential(nn.Linear(dim, dim), nn.SiLU(), zeroed(nn.Linear(dim, 6 * dim)))
+
+
 def zeroed(layer: Layer) -> Layer:
     """Set every parameter of a layer to zero, so that the branch it ends adds nothing at first."""
     for parameter in layer.parameters():

@@ -37,7 +37,12 @@ class Stack(nn.ModuleList):
         return tuple(block.cross_attn.memory(context, mask) for block in self)
 
     def forward(
-        self, x: Tensor, memory: Sequence[Memory], rotation: Rotation | None = None, mask: Tensor | None = None
+        self,
+        x: Tensor,
+        memory: Sequence[Memory],
+        rotation: Rotation | None = None,
+        mask: Tensor | None = None,
+        modulation: Tensor | None = None,
     ) -> Tensor:
         """Run tokens ``[batch, tokens, dim]`` through every block.
 
@@ -46,6 +51,7 @@ class Stack(nn.ModuleList):
             memory: what `memories` returned.
             rotation: the tokens' positions; None without rotary positions.
             mask: True where a token may be read, ``[batch, tokens]``, at least one an item; None where every token may.
+            modulation: what modulated blocks are told of each item, ``[batch, 6 · dim]``.
 
         Returns:
             The same shape; float32 without gradients.
@@ -57,9 +63,8 @@ class Stack(nn.ModuleList):
         for block, read in zip(self, memory, strict=True):
             if again:
                 # nothing in a block is random: no generator's state to keep
-                x = cast(
-                    Tensor, checkpoint(block, x, read, rotation, keys, use_reentrant=False, preserve_rng_state=False)
-                )
+                given = (block, x, read, rotation, keys, modulation)
+                x = cast(Tensor, checkpoint(*given, use_reentrant=False, preserve_rng_state=False))
             else:
-                x = block(x, read, rotation, keys)
+                x = block(x, read, rotation, keys, modulation)
         return x
