@@ -18,6 +18,7 @@ from torch.overrides import TorchFunctionMode
 
 from musegen.config import Configurable
 from musegen.files import whole_folder
+from musegen.int8_tensors import WideFile, narrow_matrices
 from musegen.nn.precise import Precise
 from musegen.recipes import build, first_line, shorten
 from musegen.tensor_files import Progress, describe_difference, open_tensors, write_tensors
@@ -51,7 +52,8 @@ def save_model(
         licences: SPDX names of what the model was made from.
         training: what else is worth knowing about how it came to be; plain data.
         dtype: of the floating-point weights on disk; None for what they are. Values that a cast must not round
-            (frequencies, the data's statistics) keep theirs.
+            (frequencies, the data's statistics) keep theirs. int8 is float16 but for larger matrices; see
+            `musegen.int8_tensors`.
         state: the tensors, where the model itself is an empty one.
         progress: told how many bytes are written, and of how many.
 
@@ -71,7 +73,13 @@ def save_model(
     state = model.state_dict() if state is None else state
     with whole_folder(Path(folder)) as temporary:
         write_json(temporary / CONFIG, config)
-        write_tensors(temporary / WEIGHTS, state, cast_types(state, model, dtype), progress)
+        if dtype == torch.int8:
+            types = cast_types(state, model, torch.float16)
+            state = narrow_matrices(state, types)
+            types = {name: half for name, half in types.items() if state[name].is_floating_point()}
+        else:
+            types = cast_types(state, model, dtype)
+        write_tensors(temporary / WEIGHTS, state, types, progress)
 
 
 def load_model(
@@ -104,10 +112,10 @@ def load_model(
     if dtype is not None:
         model.to(dtype)
     with open_tensors(folder / WEIGHTS) as file:
-        expected = model.state_dict()
-        check_tensors(expected, {name: file.get_slice(name).get_shape() for name in file.keys()}, folder / WEIGHTS)  # noqa: SIM118
+        wide, expected = WideFile(file, folder / WEIGHTS), model.state_dict()
+        check_tensors(expected, wide.shapes(), folder / WEIGHTS)
         # copied, not mapped: how a sum rounds depends on where in memory its numbers lie
-        state = {name: file.get_tensor(name).to(device, like.dtype, copy=True) for name, like in expected.items()}
+        state = {name: wide.tensor(name).to(device, like.dtype, copy=True) for name, like in expected.items()}
     assign(model, state, device)
     return cast(Slot, model)
 

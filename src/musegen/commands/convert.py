@@ -17,7 +17,7 @@ def convert(
     out: Path,
     to: Literal["musegen", "stable-audio-tools", "diffusers"] = "musegen",
     weights: Literal["ema", "raw"] = "ema",
-    dtype: Literal["float32", "bfloat16", "float16"] | None = None,
+    dtype: Literal["float32", "bfloat16", "float16", "int8"] | None = None,
     config: Path | None = None,
     licence: list[str] | str | None = None,
     t5: str | None = None,
@@ -31,7 +31,8 @@ def convert(
         out: a new or empty folder.
         to: the format to write.
         weights: of a training checkpoint, the averaged weights (the raw ones where nothing was averaged), or the raw.
-        dtype: of the weights in the new files; by default as they are.
+        dtype: of the weights in the new files; by default as they are. int8 is of musegen's folders alone: float16, but
+            for larger matrices, which are whole numbers and a scale for each row; once read, they are float32.
         config: model_config.json of stable-audio-tools, if it does not lie beside the weights.
         licence: SPDX names of what a foreign model is under; by default what its model card says.
         t5: folder or hub's name of the T5 that a foreign model reads captions with; by default what its config says.
@@ -47,6 +48,10 @@ def convert(
 
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ValueError(f"out: expected a new or an empty folder, got {out}")
+    if dtype == "int8" and to != "musegen":
+        raise ValueError(
+            f"dtype: expected float32, bfloat16 or float16 for {to}, got int8, which musegen's folders have"
+        )
     found = recognise(source, config)
     print(f"{source}: {found.format}", file=sys.stderr)
     parts = read(found, weights=weights, licences=_words(licence), t5=t5, trust=_words(trust_plugins))

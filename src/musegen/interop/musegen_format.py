@@ -20,9 +20,10 @@ from musegen.checkpoints import (
     write_json,
 )
 from musegen.files import whole_folder
+from musegen.int8_tensors import WideFile
 from musegen.interop.exchange import CODEC, FLOW, Part, Parts
 from musegen.recipes import shorten
-from musegen.tensor_files import Progress, read_tensors
+from musegen.tensor_files import Progress, open_tensors
 
 FOLDERS = (FLOW, "text2muq", "stable_audio_muq", CODEC, "regression", "joint")
 """Folders that models may lie in: of a foreign model that was converted, or of a pipeline, with its optional parts."""
@@ -58,7 +59,9 @@ def read(folder: Path, trust: Sequence[str] = ()) -> Parts:
 def _read_one(folder: Path, trust: Sequence[str]) -> Part:
     config = read_config(folder)
     model = build_empty(config["model"], nn.Module, trust, f"{folder / CONFIG}: model")
-    state = read_tensors(folder / WEIGHTS)
+    with open_tensors(folder / WEIGHTS) as file:
+        wide = WideFile(file, folder / WEIGHTS)
+        state = {name: wide.tensor(name) for name in wide.names}
     check_tensors(model.state_dict(), {name: one.shape for name, one in state.items()}, folder / WEIGHTS)
     return Part(model, state, tuple(config["licences"]), config.get("training") or {})
 
