@@ -105,13 +105,13 @@ fit() { # NAME SHARDS FROM: train a link of NAME's chain on audio or shards; its
   $python "$here/scripts/curves.py" "$out/runs/default_$name/version_$number" "$out/curves/${name}_$number.csv"
 }
 
-export_as() { # NAME TARGET: the averaged weights of its last run, in half precision; nothing where there is no run
+export_as() { # NAME TARGET DTYPE: the averaged weights of its last run, in half precision or DTYPE; nothing without a run
   local file
   file=$(checkpoint "$1")
   [ -n "$file" ] || return 0
   if [ ! "$out/model/$2" -nt "$file" ]; then
     rm -rf "$out/model/$2"
-    $musegen convert "$file" "$out/model/$2" --to musegen --dtype float16
+    $musegen convert "$file" "$out/model/$2" --to musegen --dtype "${3:-float16}"
   fi
 }
 
@@ -198,14 +198,15 @@ phase() {
   assemble)
     export_codec
     local part
-    for part in text2muq regression stable_audio_muq; do export_as "$part" "$part"; done
-    export_as one_stage ../one_stage
+    for part in text2muq regression; do export_as "$part" "$part"; done
+    export_as stable_audio_muq stable_audio_muq int8
+    export_as one_stage ../one_stage int8
     describe "$out/model" dpmpp_2m "${STEPS_2:-50}" "${GUIDANCE_2:-3.0}"
     if [ -n "$(checkpoint stable_audio_muq_distilled)" ]; then # the same with another stage 2
       rm -rf "$out/model_fast"
       cp -R "$out/model" "$out/model_fast"
       rm -rf "$out/model_fast/stable_audio_muq"
-      export_as stable_audio_muq_distilled ../model_fast/stable_audio_muq
+      export_as stable_audio_muq_distilled ../model_fast/stable_audio_muq int8
       describe "$out/model_fast" jump "${STEPS_FAST:-4}" 1.0
     fi
     du -ak "$out/model" | sort -n | tail -8

@@ -14,7 +14,7 @@ PACKAGE = ROOT / "src" / "musegen"
 FLOORS = [
     ["config", "files", "licences", "mistakes", "torchaudio_guard", "devices"],
     ["recipes"],
-    ["tensor_files"],
+    ["tensor_files", "int8_tensors"],
     ["audio"],
     ["kernels"],
     ["nn"],

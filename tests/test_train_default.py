@@ -41,7 +41,8 @@ JOINT = {
 NETWORK = "model.init_args.network.init_args"
 STAGE_1 = {f"{NETWORK}.dim": 32, f"{NETWORK}.heads": 2, f"{NETWORK}.depth": 1}
 STAGE_2 = {
-    f"{NETWORK}.dim": 128, f"{NETWORK}.heads": 2, f"{NETWORK}.depth": 1, f"{NETWORK}.frames": 64,
+    f"{NETWORK}.dim": 128, f"{NETWORK}.heads": 2, f"{NETWORK}.kv_heads": 2, f"{NETWORK}.depth": 1,
+    f"{NETWORK}.frames": 64,
     "data.init_args.frames": 64, "model.init_args.cut_to": "[64,32]", "model.init_args.compile": "false",
 }  # fmt: skip
 

@@ -59,7 +59,7 @@ class DiffusionTransformer(FlowNetwork):
         mask_condition: do not let frames read the condition's padding. The published networks read it, as zeros.
         time_features: sines and cosines that the time is shown as.
         modulated: let the global vector and the time scale, shift and gate what every block does (adaLN), instead of
-            being one more token. Costs little, and is learned in far fewer steps.
+            being one more token: it learned faster where Peebles and Xie compared them; see `musegen.nn.block.Block`.
         pool_condition: add the mean of the condition's tokens, projected, to the global vector; guidance removes it.
         gradient_checkpointing: compute the inside of each block again for the gradient instead of keeping it: less
             memory, a third more time.
