@@ -117,6 +117,9 @@ def test_modulation_begins_as_none_at_all_but_for_its_gates() -> None:
     modulation = net.transformer.global_cond_embedder
     assert modulation is not None
     assert modulation(torch.randn(2, 128)).abs().max() == 0
+    memory = net.transformer.layers.memories(torch.randn(2, 3, 64), None)
+    with pytest.raises(ValueError, match="modulation: expected one for each item"):
+        net.transformer.layers(torch.randn(2, 5, 128), memory)
 
 
 @pytest.mark.parametrize(

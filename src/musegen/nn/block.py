@@ -63,8 +63,13 @@ class Block(nn.Module):
         """Map tokens ``[batch, tokens, dim]`` to the same shape; see `SelfAttention` for rotation and mask.
 
         A modulated block takes a modulation, ``[batch, 6 · dim]``, to which it adds its own.
+
+        Raises:
+            ValueError: if a modulated block gets none.
         """
-        if self.to_scale_shift_gate is not None and modulation is not None:
+        if self.to_scale_shift_gate is not None:
+            if modulation is None:
+                raise ValueError("modulation: expected one for each item, as the block is modulated, got none")
             own = (self.to_scale_shift_gate + modulation)[:, None]
             scale, shift, gate, ff_scale, ff_shift, ff_gate = own.chunk(6, dim=-1)
             heard = self.self_attn(self.pre_norm(x) * (1 + scale) + shift, rotation, mask)
