@@ -95,13 +95,13 @@ class Pairs:
         make = ItemMaker(["embedding"], training=False)
         for folder in map(ShardFolder, folders, [["embedding", "text"]] * len(folders)):
             for number in range(len(folder)):
+                if limit is not None and len(said) == limit:
+                    break
                 sample = folder[number]
                 vectors.append(make(sample)["embedding"])
                 states += [torch.tensor(one) for one in sample.text or ()]
                 first.append(len(states))
                 said.append(sample.captions[0])
-                if limit is not None and len(said) == limit:
-                    break
         lengths = torch.tensor([len(one) for one in states])
         padded = torch.nn.utils.rnn.pad_sequence(states, batch_first=True)
         masks = torch.arange(padded.shape[1]) < lengths[:, None]

@@ -24,6 +24,7 @@
 #   CAPTIONS=200 UNSEEN=100 BASELINE=50 SONGS=600 GIVEN_BACK=200 TRAIN_SONGS=200 DRAWS=1
 #   DEVICE=auto  PROCESSES=nproc  JOBS (that sample side by side: 1, on a CPU PROCESSES)  SEED=2000 (of all songs)
 set -euo pipefail
+case "${1:-}" in -h | --help) sed -n '2,/^set/{/^set/!p}' "$0"; exit 0 ;; esac
 here=$(cd "$(dirname "$0")/.." && pwd)
 out=${OUT:-out/evaluation}
 model=${MODEL:-default}
@@ -97,6 +98,7 @@ same_captions() { # the flow's clips of those captions that the baseline was ask
     name=$(basename "$clip")
     ln "$out/clips/known/$name" "$out/clips/flow/$name"
   done
+  touch "$out/clips/flow.done"
 }
 
 codec() { # NAME AUDIO FLAGS…
@@ -119,6 +121,7 @@ recorded() { # music that was recorded, as shards; those that training leaves ou
         --processes "$processes" || say "no recordings for $part"
     done
   fi
+  touch "$out/recordings.done"
 }
 
 cached() { # NAME AUDIO TEXT: embeddings, as the model's own embedder makes them
@@ -148,7 +151,7 @@ if [ -d "$folder/regression" ]; then
   # the same choice of captions: some of those that the flow was asked
   step "sample regression" "$out/clips/regression.done" "$((baseline * seeds))" 200 \
     sampled regression "$b" --captions "$captions" --only "$baseline" --seeds "$seeds" --baseline true
-  step "pair regression" "$out/clips/flow" 1 1 same_captions
+  step "pair regression" "$out/clips/flow.done" 1 1 same_captions
 fi
 if [ -n "${ONE_STAGE:-}" ]; then
   step "sample one stage" "$out/clips/one_stage.done" "$captions" 250 \
@@ -156,7 +159,7 @@ if [ -n "${ONE_STAGE:-}" ]; then
 fi
 step "codec" "$out/codec/codec.json" "$given_back" 500 codec codec "$b" --limit "$given_back" --keep "$out/clips/given_back"
 if [ -n "${RECORDINGS:-}" ]; then
-  step "pack recordings" "$out/recordings" 1 1 recorded
+  step "pack recordings" "$out/recordings.done" 1 1 recorded
   for part in test val; do
     if [ -f "$out/recordings/$part/index.json" ]; then
       step "codec on recordings ($part)" "$out/codec_recordings_$part/codec.json" 1 1 \

@@ -32,6 +32,7 @@
 #   STEPS_VAE, STEPS_JOINT, …: of a run and its learning rate; or MINUTES (8.5): as many as there is time for
 #   FLAGS, FLAGS_VAE, FLAGS_JOINT, …: more flags of `musegen fit`          CONTINUE=1: go on with a run that was stopped
 set -euo pipefail
+case "${1:-}" in -h | --help) sed -n '2,/^set/{/^set/!p}' "$0"; exit 0 ;; esac
 here=$(cd "$(dirname "$0")/.." && pwd)
 out=${OUT:-out/default}
 export PATH="$here/.venv/bin:$PATH"
@@ -54,9 +55,19 @@ last_run() { # NAME: the number of its last run, -1 for none
   echo "$number"
 }
 
-checkpoint() { # NAME: of its last run; nothing where there is none
-  local file="$out/runs/default_$1/version_$(last_run "$1")/checkpoints/last.ckpt"
-  if [ -f "$file" ]; then echo "$file"; fi
+saved_run() { # NAME: the number of its last run that has a checkpoint, -1 for none: one may have been killed before its first
+  local number
+  number=$(last_run "$1")
+  while [ "$number" -ge 0 ] && [ ! -f "$out/runs/default_$1/version_$number/checkpoints/last.ckpt" ]; do
+    number=$((number - 1))
+  done
+  echo "$number"
+}
+
+checkpoint() { # NAME: of its last run that has one; nothing where there is none
+  local number
+  number=$(saved_run "$1")
+  if [ "$number" -ge 0 ]; then echo "$out/runs/default_$1/version_$number/checkpoints/last.ckpt"; fi
 }
 
 folders() { # KIND SPLIT: those that are whole, as a list in YAML
@@ -85,7 +96,7 @@ fit() { # NAME SHARDS FROM: train a link of NAME's chain on audio or shards; its
   local decoded=${DECODED:-$out/decoded}
   if [ "$kind" = audio ] && [ "$decoded" != no ]; then flags+=(--data.init_args.decoded "$decoded"); fi
   if [ -n "${CONTINUE:-}" ] && [ -n "$before" ]; then
-    number=$((number - 1))
+    number=$(saved_run "$name")
     flags+=(--ckpt_path "$before" --data.init_args.seed "$number")
   else
     before=${before:-$([ -z "${3:-}" ] || checkpoint "$3")}

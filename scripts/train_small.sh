@@ -4,6 +4,7 @@
 #   scripts/train_small.sh [FOLDER]      an hour to an hour and a half on two CPU cores
 #   SONGS=500 HELD_OUT=200 SECONDS_EACH=24 PROCESSES=2
 set -euo pipefail
+case "${1:-}" in -h | --help) sed -n '2,/^set/{/^set/!p}' "$0"; exit 0 ;; esac
 out=${1:-out/small}
 here=$(cd "$(dirname "$0")/.." && pwd)
 export PATH="$here/.venv/bin:$PATH"
@@ -26,6 +27,7 @@ fit() { # NAME FLAGS…: train, then export the averaged weights
   local name=$1 config=$here/configs/experiment/small_$1.yaml target=$out/model/$1
   shift
   [ -d "$target" ] && return
+  rm -rf "$out/runs/small_$name/version_0"  # of a run that was cut off: its checkpoints would lie beside the new ones
   $musegen fit -c "$config" --trainer.logger.init_args.save_dir "$out/runs" --trainer.logger.init_args.version 0 "$@"
   $musegen convert "$out/runs/small_$name/version_0/checkpoints/last.ckpt" "$target" --to musegen --dtype float16
 }

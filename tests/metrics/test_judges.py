@@ -163,6 +163,10 @@ def test_tags_are_compared_with_the_real_piece_of_the_caption() -> None:
     assert figure.ours.value == pytest.approx(1)
     assert figure.ceiling.value > 0.95
     assert abs(figure.chance.value) < 0.5
+    some = [caption if number < 3 else "other" for number, caption in enumerate(captions)]
+    (half,) = metric.measure(Sets(music(captions, both), reference=music(some, both, prompted=False)))
+    assert half.chance is not None
+    assert half.chance.value < 0.5, "where a dealt caption has no real piece, the clip's own does not stand in for it"
     (nothing,) = metric.measure(Sets(music(captions, both), reference=music(["other"] * 6, both, prompted=False)))
     assert nothing.ours is None
 

@@ -97,6 +97,7 @@ def _measure(row: Row, setup: Setup, report: Report, way: str, roofs: Roofline, 
     from musegen.plugins import choose
 
     clear(setup.device)
+    torch.compiler.reset()
     network, chosen = setup.network(row.precision), choose(way, Execution, EXECUTIONS)
     chosen.prepare(network)
     several = 10 if setup.device.type == "cuda" else 1

@@ -45,13 +45,13 @@ class TagAgreement(Metric):
         mine = np.array(sorted(pairs))
         groups = [sets.ours.groups[clip] for clip in mine]
         agreement = correlation(ours[mine], theirs[[pairs[clip] for clip in mine]])
-        dealt = [
-            correlation(ours[mine], theirs[[pairs.get(deal[clip], pairs[clip]) for clip in mine]])
-            for deal in sets.ours.deals
-        ]
+        dealt = []
+        for deal in sets.ours.deals:
+            given = np.array([pairs.get(deal[clip], -1) for clip in mine])  # not every caption has a real piece
+            dealt.append(np.where(given < 0, np.nan, correlation(ours[mine], theirs[given])))
         halves = correlation(standard(real, slice(None, None, 2)), standard(real, slice(1, None, 2)))
         halves[[len(np.asarray(heard["logits"])) < 2 for heard in real.of(self.taggers[0])]] = np.nan
-        chance = mean_of(np.mean(dealt, 0), groups) if dealt else None
+        chance = mean_of(mean_of_known(np.array(dealt)), groups) if dealt else None
         note = "correlation with the real piece of this caption; ceiling: both halves of a real piece"
         return [Figure("tags", "tags", mean_of(agreement, groups), mean_of(halves), chance, note=note)]
 
@@ -68,6 +68,12 @@ def pairs_of(ours: MusicSet, real: MusicSet) -> dict[int, int]:
     """For the clips whose caption is said of a real piece, which piece that is."""
     said = {caption: number for number, piece in enumerate(real.pieces) for caption in piece.captions}
     return {clip: said[piece.caption] for clip, piece in enumerate(ours.pieces) if piece.caption in said}
+
+
+def mean_of_known(values: np.ndarray) -> np.ndarray:
+    """The mean over the first axis of what is not NaN; NaN where all is."""
+    known = ~np.isnan(values)
+    return np.where(known.any(0), np.where(known, values, 0.0).sum(0) / np.maximum(known.sum(0), 1), np.nan)
 
 
 def correlation(first: np.ndarray | Sequence[np.ndarray], second: np.ndarray) -> np.ndarray:
