@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -30,8 +31,8 @@ class FrechetDistance(Metric):
 
     From few windows it is too high, by an amount that shrinks as one over their number. So a second figure extrapolates
     to infinitely many, as in "Effectively unbiased FID and inception score", 2020, https://arxiv.org/abs/1911.07023.
-    Whole clips are drawn, on both sides, as windows of one clip resemble each other. Intervals show the spread of a
-    bootstrap around the figure.
+    Whole prompts are drawn, and whole real pieces, as windows of one clip and clips of one prompt resemble each other.
+    Intervals show the spread of a bootstrap around the figure.
 
     The ceiling is the distance from other real music to the reference (without any, between the reference's halves),
     chance that of white noise.
@@ -64,6 +65,7 @@ class FrechetDistance(Metric):
         note = f"{_count(ours)} to {_count(reference)} windows"
         if fewest < ENOUGH:
             note += f": {ENOUGH} a side or more are advised"
+        distance, limit = (replace(estimate, count=len(sets.ours.pieces)) for estimate in (distance, limit))
         return [
             Figure("frechet", title, distance, top, noise, "lower", note),
             Figure("frechet", f"{title}, N → ∞", limit, top_limit, None, "lower", "extrapolated to endless music"),
@@ -76,7 +78,12 @@ class FrechetDistance(Metric):
         return halves if len(reference) >= 4 else None
 
     def _windows(self, clips: MusicSet) -> list[np.ndarray]:
-        return [np.asarray(heard["windows"], np.float64) for heard in clips.of(self.embedder)]
+        """Of each prompt or real piece, all windows; of each clip, where there is but one prompt."""
+        every = [np.asarray(heard["windows"], np.float64) for heard in clips.of(self.embedder)]
+        together: dict[str, list[np.ndarray]] = {}
+        for group, windows in zip(clips.groups, every, strict=True):
+            together.setdefault(group, []).append(windows)
+        return [np.concatenate(windows) for windows in together.values()] if len(together) > 1 else every
 
     def _noise(self, reference: list[np.ndarray]) -> Estimate:
         rate = self.embedder.sample_rate
