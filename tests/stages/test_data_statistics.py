@@ -19,6 +19,7 @@ from musegen.flow.paths.rectified import RectifiedFlow
 from musegen.models.embedding_transformer import EmbeddingTransformer
 from musegen.stages import data_statistics
 from musegen.stages.flow_stage import FlowStage
+from musegen.stages.gathering import gather_items
 from musegen.stages.text2muq import Text2MuQFlow
 
 
@@ -98,7 +99,7 @@ def test_processes_measure_what_all_of_them_have(counts: tuple[int, int]) -> Non
             device=torch.device("cpu"),
             all_gather=lambda tensor: processes.gather(rank, tensor),
         )
-        return data_statistics._gathered(stage, items.split(list(counts))[rank])
+        return gather_items(stage, items.split(list(counts))[rank])
 
     with ThreadPoolExecutor(2) as threads:
         for everything in threads.map(gathered, range(2)):

@@ -138,6 +138,17 @@ def test_two_processes_are_one_with_their_batches_together(tmp_path):
     assert (alone - flat(stage())).abs().max() > 1e-3
 
 
+def test_two_processes_judge_as_one_does_whatever_their_shares(tmp_path):
+    def run(**options: Any) -> dict[str, float]:
+        judge = trainer(tmp_path, use_distributed_sampler=False, **options)
+        return dict(judge.validate(stage(), Data(11, 4), verbose=False)[0])  # shares of 6 and 5
+
+    alone, both = run(), run(devices=2, strategy="ddp_fork")
+    assert alone.keys() == both.keys()
+    for name, value in alone.items():
+        assert both[name] == pytest.approx(value, abs=1e-5), name
+
+
 def test_short_audio_and_foreign_text_are_refused(tmp_path):
     model = stage(sample_rate=17640)
     with pytest.raises(ValueError, match=r"at least 2\.0 s of audio, got 1 s"):

@@ -10,6 +10,7 @@ from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from torch import Tensor
 
 from musegen.flow.floors import GaussianFloor
+from musegen.stages.gathering import gather_items
 
 if TYPE_CHECKING:
     from musegen.stages.flow_stage import FlowStage
@@ -39,7 +40,7 @@ class DataStatistics:
             rank_zero_warn("no data module: the data's statistics and the Gaussian floor are not measured")
             return
         numbers = NUMBERS // stage.trainer.world_size
-        train = _gathered(stage, _items(data.train_dataloader(), stage.data_key, numbers))
+        train = gather_items(stage, _items(data.train_dataloader(), stage.data_key, numbers)).cpu()
         width = stage.model.network.shape[0]
         if train.shape[1] != width:
             raise ValueError(f"{stage.data_key}: expected {width} numbers as the network has, got {train.shape[1]}")
@@ -58,7 +59,7 @@ class DataStatistics:
         loader = data.val_dataloader()
         if not loader:
             return
-        held_out = _gathered(stage, _items(loader, stage.data_key, numbers))
+        held_out = gather_items(stage, _items(loader, stage.data_key, numbers)).cpu()
         train, held_out = (statistics.standardise(part.to(statistics.mean)).cpu() for part in (train, held_out))
         times = stage.times.sample((torch.arange(QUANTILES) + 0.5) / QUANTILES)
         self.floor = GaussianFloor(train).loss(held_out, stage.model.path, times)
@@ -84,14 +85,3 @@ def _items(loader: Iterable[Mapping[str, Any]], key: str, numbers: int) -> Tenso
         raise ValueError(f"{key}: expected batches to measure, got none")
     items = torch.cat(whole)
     return items if len(items) > 1 else torch.cat([items, *padded])
-
-
-def _gathered(stage: FlowStage, items: Tensor) -> Tensor:
-    """The items of all processes, however many each of them has."""
-    if stage.trainer.world_size == 1:
-        return items
-    counts: Any = stage.all_gather(torch.tensor(len(items), device=stage.device))
-    filled = items.new_zeros(int(counts.max()), *items.shape[1:])
-    filled[: len(items)] = items
-    gathered: Any = stage.all_gather(filled.to(stage.device))
-    return torch.cat([part[:count] for part, count in zip(gathered, counts.tolist(), strict=True)]).cpu()

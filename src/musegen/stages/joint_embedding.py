@@ -22,6 +22,7 @@ from musegen.interop.initialise_whole import load_whole
 from musegen.models.fact_heads import FactHeads
 from musegen.models.joint_embedder import JointEmbedder
 from musegen.stages.export import KEY, export_entry, licences_of
+from musegen.stages.gathering import gather_items
 from musegen.stages.resumable import ResumableStage
 
 COLDEST = math.log(100.0)
@@ -143,8 +144,20 @@ class JointEmbedding(ResumableStage):
         "Representation Learning with Contrastive Predictive Coding", 2018, https://arxiv.org/abs/1807.03748.
         """
         every_audio, every_text = self._gathered(audio), self._gathered(text)
-        every_said = self._gathered(said)
         first = self.global_rank * len(audio) if len(every_audio) > len(audio) else 0
+        return self._contrast_with(every_audio, every_text, self._gathered(said), audio, text, said, first)
+
+    def _contrast_with(
+        self,
+        every_audio: Tensor,
+        every_text: Tensor,
+        every_said: Tensor,
+        audio: Tensor,
+        text: Tensor,
+        said: Tensor,
+        first: int = 0,
+    ) -> Tensor:
+        """The same for some of all pairs, those from ``first`` on."""
         own = torch.arange(len(audio), device=audio.device) + first
         twin = (said.view(len(said), 1, -1) == every_said.view(1, len(every_said), -1)).any(2)
         twin[torch.arange(len(audio)), own] = False
@@ -197,8 +210,9 @@ class JointEmbedding(ResumableStage):
             return
         every = {name: torch.cat([part[name] for part in self.held_out]) for name in self.held_out[0]}
         self.held_out.clear()
-        figures = {"loss": self._contrast(every["audio"], every["text"], every["said"])}
-        every = {name: self._gathered(tensor.detach()) for name, tensor in every.items()}
+        every = {name: gather_items(self, tensor.detach()) for name, tensor in every.items()}
+        pairs = (every["audio"], every["text"], every["said"])
+        figures = {"loss": self._contrast_with(*pairs, *pairs)}
         scores = every["text"] @ every["audio"].T
         better = (scores > scores.diagonal()[:, None]) & (every["said"][:, None] != every["said"])
         figures |= {f"top{count}": (better.sum(1) < count).float().mean() for count in (1, 10)}
