@@ -28,7 +28,7 @@ class KeepLast(ModelCheckpoint):
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Save if it is time to, or if no epoch follows."""
         super().on_train_epoch_end(trainer, pl_module)
-        if trainer.should_stop or ((trainer.max_epochs or 0) > 0 and trainer.current_epoch + 1 >= trainer.max_epochs):
+        if trainer.should_stop or 0 < (trainer.max_epochs or 0) <= trainer.current_epoch + 1:
             self._save_now(trainer)
 
     def _save_now(self, trainer: L.Trainer) -> None:
