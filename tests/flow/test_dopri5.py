@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 from torch import Tensor
 
 from gaussian_flow import problem
 from musegen.flow.field import Field
+from musegen.flow.guided import GuidedPrediction
 from musegen.flow.paths.base import Path
 from musegen.flow.paths.cosine import CosinePath
 from musegen.flow.paths.rectified import RectifiedFlow
+from musegen.flow.samplers.base import Noise, Sampler
 from musegen.flow.samplers.dopri5 import Dopri5
 from musegen.flow.samplers.torchdiffeq import TorchDiffEq
+from small_flow import small_model, told
 
 PATHS = [RectifiedFlow(), CosinePath()]
 
@@ -76,6 +81,52 @@ def test_an_item_alone_is_the_item_among_others() -> None:
         alone = field(rows)
         assert torch.equal(sampler.sample(alone, x[rows], times), together[rows])
         assert alone.evaluations.tolist() == [counts[row] for row in rows]
+
+
+@pytest.mark.parametrize("sampler", [Dopri5(), TorchDiffEq("dopri5")], ids=["dopri5", "torchdiffeq"])
+def test_does_not_chase_the_rounding_of_bfloat16(sampler: Sampler) -> None:
+    """A tolerance of 1e-5 cannot be seen through bfloat16: steps would shrink until none is left."""
+    path, times = RectifiedFlow(), torch.linspace(0, 1, 11)
+    gaussian, x = problem(path)
+    x = x[:1].float()
+
+    def rounded(x: Tensor, time: Tensor) -> Tensor:
+        return gaussian.predict(x.bfloat16().double(), time).bfloat16().to(x)
+
+    exact = gaussian.solve(x.double(), times[0], times[-1])
+    field = Field(rounded, path, torch.bfloat16)
+    error = (sampler.sample(field, x, times) - exact).abs().max()
+    blind = Field(rounded, path)
+    sampler.sample(blind, x, times)
+    counts = int(field.evaluations), int(blind.evaluations)
+    print(f"{counts[0]} evaluations in place of {counts[1]}, error {error:.1e}")
+    assert 3 * counts[0] < counts[1]
+    assert error < 0.02
+
+
+def test_the_field_of_a_request_knows_what_its_network_computes_in() -> None:
+    condition = small_model(RectifiedFlow()).condition(told([1]))
+    for dtype in (torch.float32, torch.bfloat16):
+        model = small_model(RectifiedFlow())
+        model.network.to(dtype)
+        predict = GuidedPrediction(model.network, model.path, condition)
+        assert predict.computes_in == dtype
+        with torch.autocast("cpu", torch.bfloat16):
+            assert predict.computes_in == torch.bfloat16
+
+    class Seen(Sampler):
+        def trajectory(self, field: Field, x: Tensor, times: Tensor, noise: Noise) -> Iterator[Tensor]:
+            yield x + field.resolution
+
+    def resolution(dtype: torch.dtype) -> float:
+        model = small_model(RectifiedFlow())
+        model.network.to(dtype)
+        x0 = torch.zeros(1, 32)
+        seen = model.sample(condition, None, sampler=Seen(), steps=1, x0=x0)
+        return float(model.statistics.standardise(seen).mean())
+
+    assert resolution(torch.bfloat16) == pytest.approx(2**-10, rel=1e-3)
+    assert abs(resolution(torch.float32)) < 1e-6
 
 
 def test_never_asks_after_the_last_time() -> None:

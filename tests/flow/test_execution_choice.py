@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -10,11 +12,12 @@ import torch
 from helpers import randomise
 from musegen.flow.execution import choice
 from musegen.flow.execution.choice import COMPILING_PAYS, arithmetic, prepare_execution, resolve
-from musegen.flow.execution.compiled import Compiled
+from musegen.flow.execution.compiled import Compiled, compile_blocks
 from musegen.flow.execution.compiled_whole import CompiledWhole
 from musegen.flow.execution.eager import Eager
 from musegen.flow.execution.graph import Graph
-from musegen.models.base import FlowNetwork
+from musegen.kernels import available
+from musegen.models.base import Condition, FlowNetwork
 from musegen.models.embedding_transformer import EmbeddingTransformer
 
 GPU, CPU = torch.device("cuda"), torch.device("cpu")
@@ -75,6 +78,46 @@ def test_what_a_cpu_cannot_do_falls_back_with_one_line(
     with caplog.at_level(logging.WARNING):
         assert type(prepare_execution("compiled", network()).execution) is Eager
     assert [record.message for record in caplog.records] == ["execution: there is no C++ compiler: running as written"]
+
+
+def test_a_network_is_as_written_again_after_another_execution(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = network()
+    condition = Condition(torch.randn(2, 5, 20))
+    arguments = torch.randn(2, 24), torch.rand(2), condition
+    with torch.no_grad():
+        expected = made(*arguments)
+
+    def compiled(module: torch.nn.Module) -> bool:
+        return module._compiled_call_impl is not None
+
+    monkeypatch.setattr(available, "why_not", lambda device: None)
+    for kind in (Compiled, CompiledWhole):
+        prepare_execution(kind(backend="eager"), made)
+        assert any(getattr(module, "fast", False) for module in made.modules())
+        assert any(compiled(module) for module in made.modules())
+        prepare_execution("eager", made)
+        assert not any(
+            getattr(module, "fast", False) or getattr(module, "few_rows", False) for module in made.modules()
+        )
+        assert not any(compiled(module) for module in made.modules())
+        with torch.no_grad():
+            assert torch.equal(made(*arguments), expected)
+
+
+def test_a_block_is_compiled_for_more_shapes_than_torch_allows_at_first() -> None:
+    """Torch's limit is 8 for all networks of a process; behind it blocks would run as written, unnoticed."""
+    compiled = []
+
+    def backend(graph: torch.fx.GraphModule, inputs: list[torch.Tensor]) -> Callable[..., Any]:
+        compiled.append(graph)
+        return graph.forward
+
+    made = network()
+    compile_blocks(made, backend)  # type: ignore[arg-type]
+    with torch.no_grad():
+        for items in range(1, 13):
+            made(torch.randn(items, 24), torch.rand(items), Condition(torch.randn(items, 5, 20)))
+    assert len(compiled) >= 12
 
 
 def test_a_graph_is_called_what_running_as_written_is() -> None:

@@ -18,11 +18,16 @@ class Field:
     Args:
         predict: from noisy items ``[batch, *shape]`` and a time to what a network predicts on the path, same shape.
         path: says what a prediction means.
+        dtype: what the predictions are computed in, though they be handed over in another.
     """
 
-    def __init__(self, predict: Callable[[Tensor, Tensor], Tensor], path: Path) -> None:
+    def __init__(
+        self, predict: Callable[[Tensor, Tensor], Tensor], path: Path, dtype: torch.dtype = torch.float32
+    ) -> None:
         self.predict = predict
         self.path = path
+        self.resolution = torch.finfo(dtype).eps / 8
+        """Relative error of a step under which rounding hides it: an adaptive method cannot reach a tolerance below."""
         self.evaluations = torch.zeros(0, dtype=torch.int64)
         """How often each item was evaluated, ``[batch]``, on the CPU; empty before the first time."""
 

@@ -57,7 +57,8 @@ class Request:
         def run(places: Tensor) -> Tensor:
             start = self._noise(places, "start", 0) if self.x0 is None else self.x0[places].to(self.origin)
             x = self.path.interpolate(pick(self.origin, places), start, self.times[0])
-            field = Field(self._predict(places), self.path)
+            predict = self._predict(places)
+            field = Field(predict, self.path, predict.computes_in)
             report = None if progress is None else in_lane(progress, places, items)
             return self.sampler.sample(field, x, self.times, lambda step: self._noise(places, "step", step), report)
 

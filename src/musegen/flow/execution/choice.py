@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from musegen.flow.execution.base import Execution
-from musegen.flow.execution.compiled import Compiled, why_not
+from musegen.flow.execution.compiled import Compiled, run_as_written, why_not
 from musegen.flow.execution.compiled_whole import CompiledWhole
 from musegen.flow.execution.eager import Eager
 from musegen.flow.execution.graph import Graph
@@ -56,7 +56,7 @@ def prepare_execution(
 
     Args:
         choice: what was asked for; an example is copied, since an execution serves one network.
-        network: what is run; `Compiled` changes it in place.
+        network: what is run; `Compiled` changes it in place, and what an earlier execution changed is taken back.
         work: parameters times steps times items that are certain to come.
         trust: packages besides musegen whose executions may be built.
 
@@ -69,6 +69,7 @@ def prepare_execution(
     if reason is not None:
         _say_once(f"execution: {reason}: running as written")
         execution = Eager(execution.skip_null)
+    run_as_written(network)
     execution.prepare(network)
     return Prepared(execution, arithmetic(execution, device))
 

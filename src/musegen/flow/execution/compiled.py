@@ -20,6 +20,10 @@ from musegen.nn.stack import Stack
 
 logger = logging.getLogger(__name__)
 
+SHAPES = 64
+"""For how many shapes and dtypes torch may compile a block. All networks of a process share the block's code, and
+behind torch's own limit, 8, it would run as written from then on."""
+
 
 class Compiled(Execution):
     """Compile the block that a network repeats, which fuses what lies between its matrix products.
@@ -85,10 +89,24 @@ def use_kernels(network: nn.Module) -> bool:
 
 def compile_blocks(network: nn.Module, backend: str = "inductor", mode: str | None = None, whole: bool = False) -> int:
     """Compile each block of a network in place at its next call, or all of them as one; returns how many there are."""
+    import torch._dynamo.config as limits
+
+    limits.recompile_limit = max(SHAPES, limits.recompile_limit)
     blocks = [module for module in network.modules() if isinstance(module, Stack if whole else Block)]
     for block in blocks:
         block.compile(backend=backend, mode=mode, dynamic=False)
     return len(blocks)
+
+
+def run_as_written(network: nn.Module) -> None:
+    """Take back what `use_kernels` and `compile_blocks` did to a network."""
+    for module in network.modules():
+        if isinstance(module, SelfAttention | CrossAttention):
+            module.fast = False
+        elif isinstance(module, Block | Stack):
+            module._compiled_call_impl = None  # as Module.compile left it
+            if isinstance(module, Block):
+                module.few_rows = False
 
 
 def why_not(device: torch.device) -> str | None:

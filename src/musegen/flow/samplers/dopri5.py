@@ -44,7 +44,8 @@ class Dopri5(Sampler):
     is, so that no item's result depends on its neighbours. The velocity is never asked for after the last time.
 
     Args:
-        rtol: tolerated error of a step relative to the item's values.
+        rtol: tolerated error of a step relative to the item's values; no less than what the field's rounding lets it
+            see, which is 1e-3 in bfloat16 (`Field.resolution`).
         atol: tolerated error of a step, absolute.
         max_evaluations: of one item; more is an error.
     """
@@ -58,9 +59,10 @@ class Dopri5(Sampler):
     def trajectory(self, field: Field, x: Tensor, times: Tensor, noise: Noise) -> Iterator[Tensor]:
         """Yield the items at every time after the first."""
         end = times[-1]
+        rtol = max(self.rtol, field.resolution)
         time = times[0].repeat(len(x))  # each item's own, on the CPU in float64, like its step size
         slope = field.velocity(x, time.to(x))
-        size = self._first_size(field, x, time, slope, end)
+        size = self._first_size(field, x, time, slope, end, rtol)
         evaluations = torch.full((len(x),), 2)
         read: dict[int, Tensor] = {}  # grid times that some of the items have passed
         reached = 1
@@ -72,7 +74,7 @@ class Dopri5(Sampler):
             evaluations += 6 * active
             width = expand(size.to(x), x)
             arrived = x + width * _combine(STAGES[-1], slopes)
-            error = self._error(width * _combine(ERROR, slopes), torch.maximum(x.abs(), arrived.abs()))
+            error = self._error(width * _combine(ERROR, slopes), torch.maximum(x.abs(), arrived.abs()), rtol)
             if not bool(error[active].isfinite().all()):
                 raise ValueError(f"Dopri5: the velocity is not finite near time {float(time[active].min()):.4f}")
             accepted = active & (error <= 1)
@@ -92,22 +94,22 @@ class Dopri5(Sampler):
                 yield read.pop(reached) if reached < len(times) - 1 else x
                 reached += 1
 
-    def _error(self, error: Tensor, scale: Tensor) -> Tensor:
+    def _error(self, error: Tensor, scale: Tensor, rtol: float) -> Tensor:
         """Root mean square of each item's error over its tolerance, ``[batch]``, on the CPU in float64.
 
         Items are reduced one by one, each where memory begins evenly: a reduction may add in another order where the
         batch is larger, or where an item begins elsewhere.
         """
-        relative = (error / (self.atol + self.rtol * scale)).square()
+        relative = (error / (self.atol + rtol * scale)).square()
         return torch.stack([item.clone().mean().sqrt() for item in relative]).to("cpu", torch.float64)
 
-    def _first_size(self, field: Field, x: Tensor, time: Tensor, slope: Tensor, end: Tensor) -> Tensor:
+    def _first_size(self, field: Field, x: Tensor, time: Tensor, slope: Tensor, end: Tensor, rtol: float) -> Tensor:
         """Guess each item's first step from its size and curvature; the algorithm of Hairer et al., II.4."""
-        of_state, of_slope = self._error(x, x.abs()), self._error(slope, x.abs())
+        of_state, of_slope = self._error(x, x.abs(), rtol), self._error(slope, x.abs(), rtol)
         tiny = (of_state < 1e-5) | (of_slope < 1e-5)
         probe = torch.where(tiny, 1e-6, 0.01 * of_state / of_slope).minimum(end - time)
         moved = x + expand(probe.to(x), x) * slope
-        bend = self._error(field.velocity(moved, (time + probe).to(x)) - slope, x.abs()) / probe
+        bend = self._error(field.velocity(moved, (time + probe).to(x)) - slope, x.abs(), rtol) / probe
         steepest = torch.maximum(of_slope, bend)
         size = torch.where(steepest <= 1e-15, (probe * 1e-3).clamp(min=1e-6), (0.01 / steepest) ** 0.2)
         return torch.minimum(100 * probe, size)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import cast
 
+import torch
 from torch import Tensor
 
 from musegen.flow.field import Field
@@ -31,7 +32,7 @@ class TorchDiffEq(Sampler):
     Args:
         method: euler, midpoint, heun2, heun3, rk4, explicit_adams; dopri8, dopri5, bosh3, fehlberg2, adaptive_heun;
             implicit_adams.
-        rtol: relative tolerance of an adaptive or implicit method.
+        rtol: relative tolerance of an adaptive or implicit method; no less than `Field.resolution`.
         atol: absolute tolerance of an adaptive or implicit method.
         grid: where it stops; None for equal steps of time.
     """
@@ -50,12 +51,13 @@ class TorchDiffEq(Sampler):
         """Yield the items at every time after the first; all of them at the end."""
         from torchdiffeq import odeint
 
-        times = times.to(x.device)
+        times = times.to(x.device, torch.float32 if x.device.type == "mps" else None)  # which has no float64
         # an adaptive method would otherwise step past the data, and ask the network about times after 1
         options = {"step_t": times[-1:]} if self.method in ADAPTIVE else {}
 
         def velocity(time: Tensor, state: Tensor) -> Tensor:
             return field.velocity(state, time)
 
-        solution = odeint(velocity, x, times, rtol=self.rtol, atol=self.atol, method=self.method, options=options)
+        rtol = max(self.rtol, field.resolution)
+        solution = odeint(velocity, x, times, rtol=rtol, atol=self.atol, method=self.method, options=options)
         yield from cast(Tensor, solution)[1:]
