@@ -18,6 +18,7 @@ from musegen.flow.guidance.rescaled import Rescaled
 from musegen.flow.samplers.euler import Euler
 from musegen.generation.clip import Clip, read_clip
 from musegen.generation.folder import shipped, write_pipeline
+from musegen.models.diffusion_transformer import DiffusionTransformer
 from musegen.pipeline import TextToMusic
 
 PROMPTS = ["a slow sad piano ballad", "fast drums"]
@@ -81,6 +82,30 @@ def test_padding_of_a_lane_does_not_matter() -> None:
     many = wide.generate(PROMPTS, [5, 6], seconds=0.3)
     for item, clip in enumerate(many):
         assert same(wide.generate(clip.prompt, clip.seed, seconds=0.3)[0], many[item])
+
+
+def test_the_fingerprint_says_the_lane_that_memory_sufficed_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = tiny.pipeline(lane=2).generate(PROMPTS, [5, 6])
+    predict = DiffusionTransformer.predict
+    begun = []
+
+    def crowded(network: DiffusionTransformer, x: torch.Tensor, *others: Any) -> torch.Tensor:
+        begun.append(len(x))
+        if len(x) > 4 and len(begun) > 8:  # guidance doubles; the first lane of 4 passes
+            raise torch.OutOfMemoryError("no room")
+        return predict(network, x, *others)
+
+    monkeypatch.setattr(DiffusionTransformer, "predict", crowded)
+    wide = tiny.pipeline(lane=4)
+    clips = wide.generate([*PROMPTS, *PROMPTS], [5, 6])
+    lanes = [clip.fingerprint["stable_audio_muq"]["lane"] for clip in clips]
+    assert lanes[:4] == [4] * 4
+    assert set(lanes[4:]) == {2}
+    assert all(clip.fingerprint["text2muq"]["lane"] == 4 for clip in clips)
+    again = wide.generate(PROMPTS, [5, 6])
+    assert all(clip.fingerprint["stable_audio_muq"]["lane"] == 2 for clip in again)
+    for clip, other in zip(again, expected, strict=True):
+        torch.testing.assert_close(clip.audio, other.audio, rtol=0, atol=1e-4)
 
 
 def test_auto_lane_agrees_within_rounding(clips: list[Clip]) -> None:

@@ -103,6 +103,7 @@ def test_every_lane_is_full_and_every_item_comes_once() -> None:
 
 def test_too_little_memory_halves_the_lane_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
     lanes: list[int] = []
+    told: list[int] = []
 
     def run(places: Tensor) -> Tensor:
         lanes.append(len(places))
@@ -111,15 +112,29 @@ def test_too_little_memory_halves_the_lane_and_says_so(caplog: pytest.LogCapture
         return places
 
     with caplog.at_level(logging.WARNING):
-        assert run_in_lanes(run, 5, 8).tolist() == [0, 1, 2, 3, 4]
+        assert run_in_lanes(run, 5, 8, told.append).tolist() == [0, 1, 2, 3, 4]
     assert lanes == [8, 4, 2, 2, 2]
-    assert "out of memory: going on with lanes of 2 items" in caplog.text
+    assert told == [4, 2]
+    assert "out of memory: beginning again with lanes of 2 items" in caplog.text
 
     def never(places: Tensor) -> Tensor:
         raise torch.OutOfMemoryError("no room")
 
     with pytest.raises(torch.OutOfMemoryError):
         run_in_lanes(never, 2, 2)
+
+
+def test_every_item_has_the_width_that_memory_sufficed_for() -> None:
+    """Though memory ran out only in the second lane."""
+    lanes: list[int] = []
+
+    def run(places: Tensor) -> Tensor:
+        lanes.append(len(places))
+        if len(lanes) == 2:
+            raise torch.OutOfMemoryError("no room")
+        return torch.full_like(places, len(places))
+
+    assert run_in_lanes(run, 6, 4).tolist() == [2] * 6
 
 
 def test_auto_takes_what_finishes_first(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -251,3 +251,18 @@ def test_requests_that_cannot_be(seeds: list[int] | None, options: dict[str, Any
     model = perfect()
     with pytest.raises(ValueError, match=message):
         model.sample(model.condition(lines(0.0, 0.0)), seeds, **{"sampler": Euler(), "steps": 2, **options})
+
+
+def test_as_many_unconditional_conditions_as_items_or_one() -> None:
+    model = small_model(RectifiedFlow())
+    three, five = (model.condition(told(list(range(items)))) for items in (3, 5))
+    for unconditional in (five, three[:2]):
+        with pytest.raises(ValueError, match=r"unconditional: expected 1 or 3, .* got [25]"):
+            model.sample(three, [1, 2, 3], sampler=Euler(), steps=1, unconditional=unconditional)
+
+
+def test_a_network_is_told_one_condition_for_each_item() -> None:
+    model = small_model(RectifiedFlow())
+    condition = model.condition(told([1]))
+    with pytest.raises(ValueError, match="condition: expected 3, one for each item, got 1"):
+        model.network(torch.randn(3, 32), torch.rand(3), condition)

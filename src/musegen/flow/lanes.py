@@ -50,10 +50,12 @@ def check_lane(lane: Lane) -> None:
     raise ValueError(f"lane is auto, a number of items above 0, or nothing for the device's own, got {lane!r}")
 
 
-def run_in_lanes(run: Callable[[Tensor], Tensor], items: int, width: int) -> Tensor:
+def run_in_lanes(
+    run: Callable[[Tensor], Tensor], items: int, width: int, narrowed: Callable[[int], object] | None = None
+) -> Tensor:
     """Run items a lane at a time.
 
-    Where memory does not suffice, the width is halved for what is left to do, with a warning: those items then have the
+    Where memory does not suffice, all of it is begun again at half the width, with a warning: every item then has the
     bits of the narrower lane.
 
     Args:
@@ -61,6 +63,7 @@ def run_in_lanes(run: Callable[[Tensor], Tensor], items: int, width: int) -> Ten
             to their results ``[width, ...]``.
         items: how many there are.
         width: items a lane.
+        narrowed: told the new width, where memory did not suffice.
 
     Returns:
         The results of all items, ``[items, ...]``.
@@ -77,10 +80,13 @@ def run_in_lanes(run: Callable[[Tensor], Tensor], items: int, width: int) -> Ten
             if width == 1:
                 raise
         # outside of the handler, so that the failed run's tensors are gone
-        width //= 2
+        width, done = width // 2, 0
+        results.clear()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-        logger.warning("out of memory: going on with lanes of %d items (their last bits may differ)", width)
+        logger.warning("out of memory: beginning again with lanes of %d items (last bits may differ)", width)
+        if narrowed is not None:
+            narrowed(width)
     return torch.cat(results)
 
 

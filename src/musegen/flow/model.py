@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -114,6 +114,7 @@ class FlowModel(Configurable, nn.Module):
         start_time: float = 0.0,
         progress: Progress | None = None,
         execution: Execution | None = None,
+        narrowed: Callable[[int], object] | None = None,
     ) -> Tensor:
         """Sample items.
 
@@ -134,6 +135,7 @@ class FlowModel(Configurable, nn.Module):
             start_time: 0 without ``start``; the nearer to 1, the more of it stays.
             progress: told how many steps of how many are done, summed over the items.
             execution: how the network's evaluations are run; None for one after another, as written.
+            narrowed: told the width of a lane that memory suffices for, where it does not for ``lane``.
 
         Returns:
             ``[items, *shape]``, float32, in the data's own scale, on the model's device.
@@ -141,7 +143,7 @@ class FlowModel(Configurable, nn.Module):
         Raises:
             ValueError: for arguments that do not fit each other.
         """
-        items = count_items(condition, seeds, x0)
+        items = count_items(condition, seeds, x0, unconditional)
         shape = tuple(self.network.shape if shape is None else shape)
         if (start is None) != (start_time == 0):
             raise ValueError(f"start_time: expected one above 0 with start, and 0 without, got {start_time}")
@@ -162,6 +164,7 @@ class FlowModel(Configurable, nn.Module):
             origin=origin.to(device),
             x0=x0,
             execution=execution,
+            narrowed=narrowed,
         )
         data = self.statistics.restore(request.run(lane, progress))
         return nn.functional.normalize(data.flatten(1), dim=1).view_as(data) if self.normalise_output else data

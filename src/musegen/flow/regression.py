@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -76,6 +76,7 @@ class RegressionModel(FlowModel):
         start_time: float = 0.0,
         progress: Progress | None = None,
         execution: Execution | None = None,
+        narrowed: Callable[[int], object] | None = None,
     ) -> Tensor:
         """The answer to each condition, one item at a time. Of the options of `FlowModel.sample` only ``shape`` counts.
 

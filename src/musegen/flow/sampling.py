@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +36,7 @@ class Request:
         origin: data that is noised up to the first time, ``[items or 1, *shape]``; zeros for none.
         x0: the noise to start from, ``[items, *shape]``; None to draw it from the seeds.
         execution: how the network's evaluations are run; None for one after another, as written.
+        narrowed: told the width of a lane that memory suffices for, where it does not for the one that was asked for.
     """
 
     network: FlowNetwork
@@ -49,6 +50,7 @@ class Request:
     origin: Tensor
     x0: Tensor | None = None
     execution: Execution | None = None
+    narrowed: Callable[[int], object] | None = None
 
     def run(self, lane: Lane = None, progress: Progress | None = None) -> Tensor:
         """Sample every item, ``[items, *shape]``, float32, on the device of ``origin``."""
@@ -62,7 +64,7 @@ class Request:
             report = None if progress is None else in_lane(progress, places, items)
             return self.sampler.sample(field, x, self.times, lambda step: self._noise(places, "step", step), report)
 
-        return run_in_lanes(run, items, self._width(lane, items))
+        return run_in_lanes(run, items, self._width(lane, items), self.narrowed)
 
     def _predict(self, places: Tensor) -> GuidedPrediction:
         away = None if self.unconditional is None else pick(self.unconditional, places)
@@ -97,11 +99,13 @@ def pick(items: Any, places: Tensor) -> Any:
     return items[torch.zeros_like(places) if len(items) == 1 else places]
 
 
-def count_items(condition: Condition, seeds: Sequence[int] | None, x0: Tensor | None) -> int:
+def count_items(
+    condition: Condition, seeds: Sequence[int] | None, x0: Tensor | None, unconditional: Condition | None = None
+) -> int:
     """How many items a request asks for.
 
     Raises:
-        ValueError: if seeds, noise and conditions are not equally many, or there are none.
+        ValueError: if seeds, noise and conditions of either kind are not equally many, or there are none.
     """
     if seeds is None and x0 is None:
         raise ValueError("seeds: expected one for each item, or x0 in their place, got neither")
@@ -112,6 +116,8 @@ def count_items(condition: Condition, seeds: Sequence[int] | None, x0: Tensor | 
             f"expected as many conditions (or a single one) as seeds and x0, got {len(condition)} conditions, "
             f"{'no' if seeds is None else len(seeds)} seeds and {'no' if x0 is None else len(x0)} x0"
         )
+    if unconditional is not None and len(unconditional) not in (1, items):
+        raise ValueError(f"unconditional: expected 1 or {items}, as there are items, got {len(unconditional)}")
     return items
 
 

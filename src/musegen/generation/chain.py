@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -22,6 +23,16 @@ AUTO_GROUP = 16
 
 Progress = Callable[[str, int, int], None]
 """Told what is being made (``embeddings``, ``latents``), how much of it is done, and of how much."""
+
+
+@dataclass(frozen=True)
+class _Sampled:
+    """What stage 2 made, with the fingerprint of that moment: the next lane may have to be narrower."""
+
+    item: Item
+    embedding: Tensor
+    latents: Tensor
+    fingerprint: dict[str, Any]
 
 
 class Chain:
@@ -80,12 +91,13 @@ class Chain:
         width = self.stable_audio_muq.width
         width = width if isinstance(width, int) else AUTO_GROUP
 
-        def sample(start: int) -> list[tuple[Item, Tensor, Tensor]]:
+        def sample(start: int) -> list[_Sampled]:
             group = slice(start, start + width)
             some = items[group]
             told = None if progress is None else _part(progress, "latents", start, len(some), len(items))
             latents = self.latents(some, embeddings[group], plan, told)
-            return list(zip(some, embeddings[group], latents, strict=True))
+            made = zip(some, embeddings[group], latents, strict=True)
+            return [_Sampled(*one, self._fingerprint(*one, plan)) for one in made]
 
         starts = range(0, len(items), width)
         if self.overlap and len(starts) > 1:
@@ -93,9 +105,9 @@ class Chain:
             return
         for made in map(sample, starts):
             for one in made:
-                yield self._clip(*one, plan=plan)
+                yield self._clip(one, plan)
 
-    def _decoded_behind(self, lanes: Iterator[list[tuple[Item, Tensor, Tensor]]], plan: Plan) -> Iterator[Clip]:
+    def _decoded_behind(self, lanes: Iterator[list[_Sampled]], plan: Plan) -> Iterator[Clip]:
         """Clips of one lane after the other: a thread decodes each while the next one is sampled.
 
         When sampling ends early, what was sampled before is still decoded and handed out first.
@@ -104,9 +116,9 @@ class Chain:
             self.decoder.prepare(self._needed(self.frames(plan.seconds), self.samples(plan.seconds)))
         stream = torch.cuda.Stream(self.device) if self.device.type == "cuda" else None
 
-        def make(item: Item, embedding: Tensor, latents: Tensor) -> Clip:
+        def make(one: _Sampled) -> Clip:
             with torch.cuda.stream(stream):  # type: ignore[arg-type]  # none of its own without CUDA
-                return self._clip(item, embedding, latents, plan)
+                return self._clip(one, plan)
 
         waiting: list[Future[Clip]] = []
         with ThreadPoolExecutor(1, "decode") as behind:
@@ -119,7 +131,7 @@ class Chain:
                 yield from (clip.result() for clip in waiting)
                 if lane is None:
                     return
-                waiting = [behind.submit(make, *one) for one in lane]
+                waiting = [behind.submit(make, one) for one in lane]
 
     @torch.inference_mode()
     def latents(
@@ -181,21 +193,21 @@ class Chain:
         executions = {name: stage.prepared.execution.config for name, stage in stages.items()}
         return {"execution": executions, "decoder": str(self.decoder.choice)}
 
-    def _clip(self, item: Item, embedding: Tensor, latents: Tensor, plan: Plan) -> Clip:
+    def _clip(self, sampled: _Sampled, plan: Plan) -> Clip:
         return Clip(
-            audio=self.decode(latents[None], self.samples(plan.seconds))[0],
+            audio=self.decode(sampled.latents[None], self.samples(plan.seconds))[0],
             sample_rate=self.vae.sample_rate,
-            prompt=item.prompt,
-            seed=item.seed,
-            embedding=embedding,
+            prompt=sampled.item.prompt,
+            seed=sampled.item.seed,
+            embedding=sampled.embedding,
             model=self.name,
             settings={**plan.recipe(), "lane": self.stable_audio_muq.lane, **self.ways()},
-            fingerprint=self._fingerprint(item, embedding, latents.shape[-1], plan),
+            fingerprint=sampled.fingerprint,
             licences=self.licences,
-            latents=latents,
+            latents=sampled.latents,
         )
 
-    def _fingerprint(self, item: Item, embedding: Tensor, frames: int, plan: Plan) -> dict[str, Any]:
+    def _fingerprint(self, item: Item, embedding: Tensor, latents: Tensor, plan: Plan) -> dict[str, Any]:
         if plan.text2muq is None:
             stage1 = {"embedding": hash_tensor(embedding)}
         else:
@@ -208,7 +220,10 @@ class Chain:
             **machine(self.device),
             "request": request,
             "text2muq": stage1,
-            "stable_audio_muq": {**self.stable_audio_muq.fingerprint(plan.stable_audio_muq), "frames": frames},
+            "stable_audio_muq": {
+                **self.stable_audio_muq.fingerprint(plan.stable_audio_muq),
+                "frames": latents.shape[-1],
+            },
             "vae": self.vae_identity,
         }
 

@@ -49,6 +49,7 @@ class PipelineStage:
     ) -> None:
         check_lane(lane)
         self.defaults, self.lane, self.device = defaults, lane, device
+        self._narrowed: int | None = None  # a lane that memory suffices for, where it did not for the one asked for
         encoders = frozen_encoders(model)
         self.licences = sorted({encoder.licence for encoder in encoders})
         self.identity: dict[str, Any] = {
@@ -66,7 +67,7 @@ class PipelineStage:
     def width(self) -> int | str:
         """Items in one execution, or ``auto``: a part of the fingerprint."""
         own = default_width(self.device, small=len(self.model.network.shape) == 1)
-        return own if self.lane is None else self.lane
+        return self._narrowed or (own if self.lane is None else self.lane)
 
     def condition(self, batch: Mapping[str, Any]) -> Condition:
         """What one item is told: a batch of one.
@@ -111,12 +112,13 @@ class PipelineStage:
             steps=settings.steps,
             guidance=settings.guidance,
             unconditional=unconditional,
-            lane=self.lane,
+            lane=self._narrowed or self.lane,
             shape=None if shape is None else tuple(shape),
             start=start,
             start_time=start_time,
             progress=progress,
             execution=self.prepared.execution,
+            narrowed=self._narrow,
         )
         return sampled.float().cpu()
 
@@ -124,6 +126,11 @@ class PipelineStage:
         """What this stage's results depend on, besides the machine and the request."""
         execution = self.prepared.arithmetic
         return {**self.identity, "lane": self.width, "execution": execution, **settings.recipe()}
+
+    def _narrow(self, width: int) -> None:
+        """Keep to a width for good, so that the fingerprint says it; ``auto`` promises no bits and looks again."""
+        if self.lane != AUTO:
+            self._narrowed = width
 
     def _compile_for(self, steps: int) -> None:
         """Compile for so much work, where both that and the width of a lane are left to us.

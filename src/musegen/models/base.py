@@ -108,5 +108,11 @@ class FlowNetwork(Configurable, nn.Module, ABC):
         return self.prepare(Condition.concatenate([condition, self.null(condition)]))
 
     def forward(self, x: Tensor, time: Tensor, condition: Condition, mask: Tensor | None = None) -> Tensor:
-        """`prepare` and `predict` in one call, as training does."""
+        """`prepare` and `predict` in one call, as training does.
+
+        Raises:
+            ValueError: if there are not as many conditions as items.
+        """
+        if len(condition) != len(x):
+            raise ValueError(f"condition: expected {len(x)}, one for each item, got {len(condition)}")
         return self.predict(x, time, self.prepare(condition), mask)
