@@ -14,6 +14,9 @@ from musegen.conditioning.caption import CaptionConditioner
 from musegen.conditioning.conditioning import Conditioning
 from musegen.conditioning.embedding import EmbeddingConditioner
 from musegen.conditioning.seconds import SecondsConditioner
+from musegen.flow.model import FlowModel
+from musegen.flow.paths.rectified import RectifiedFlow
+from musegen.models.embedding_transformer import EmbeddingTransformer
 
 
 class Letters(TextEncoder):
@@ -124,6 +127,21 @@ def test_what_is_missing_is_named() -> None:
         Conditioning({"muq": EmbeddingConditioner(8, 3, 16)}, ["nobody"])
     with pytest.raises(ValueError, match="muq"):
         Conditioning({"muq": EmbeddingConditioner(8, 3, 16), "t": SecondsConditioner("t", 16)}, ["t"])
+
+
+def test_states_that_a_batch_brings_are_read_one_by_one_too() -> None:
+    network = EmbeddingTransformer(dim=32, depth=1, heads=2, embedding_dim=8, embedding_tokens=2, text_dim=16)
+    encoder = Letters()
+    model = FlowModel(network, Conditioning({"prompt": CaptionConditioner(encoder)}, ["prompt"]), RectifiedFlow())
+    states, mask = encoder.encode(["abc", "de"])
+    encoder.calls.clear()
+    alone = model.condition({"text_states": states, "text_mask": mask}, one_by_one=True)
+    assert torch.equal(alone.tokens, states)
+    assert not encoder.calls
+    with pytest.raises(ValueError, match=r"as many items of each, and at least one, got .*'caption': 3"):
+        model.condition({"caption": ["a", "b", "c"], "text_states": states, "text_mask": mask}, one_by_one=True)
+    with pytest.raises(ValueError, match=r"at least one, got .*0"):
+        model.condition({"caption": []}, one_by_one=True)
 
 
 def test_the_embedding_gets_a_gradient_everywhere() -> None:

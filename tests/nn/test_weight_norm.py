@@ -61,6 +61,15 @@ def test_loading_unfolds():
     layer.load_state_dict(other.state_dict())
     x = torch.randn(1, 3, 9)
     torch.testing.assert_close(layer(x), other(x))
+    assert all(parameter.requires_grad for parameter in layer.parameters())
+
+
+def test_loading_unfolds_no_layer_that_was_frozen_before():
+    layer = Conv1d(3, 3, 3)
+    layer.weight_v.requires_grad_(False)
+    layer.fold()
+    layer.load_state_dict(layer.state_dict())
+    assert [name for name, parameter in layer.named_parameters() if not parameter.requires_grad] == ["weight_v"]
 
 
 def test_it_can_be_copied_after_a_backward_pass():

@@ -77,6 +77,11 @@ class Conditioner(Configurable, nn.Module, ABC):
     reads: str
     """The key of a batch that it reads: ``caption``, ``embedding``, ``seconds_start``, ``seconds_total`` …"""
 
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """All keys of a batch that it may look at: the one that it reads, and what may be there in its place."""
+        return (self.reads,)
+
     @abstractmethod
     def forward(self, batch: Mapping[str, Any]) -> tuple[Tensor, Tensor | None]:
         """Return tokens ``[batch, tokens, dim]`` and their mask ``[batch, tokens]`` (None: every token is real).
@@ -93,6 +98,14 @@ class Conditioner(Configurable, nn.Module, ABC):
         Raises:
             ValueError: if the batch lacks what it reads.
         """
+        return {self.reads: self.read(batch)}
+
+    def read(self, batch: Mapping[str, Any]) -> Any:
+        """``batch[reads]``.
+
+        Raises:
+            ValueError: if the batch lacks it.
+        """
         if self.reads not in batch:
             raise ValueError(f"{type(self).__name__}: expected {self.reads!r} in the batch, got {sorted(batch)}")
-        return {self.reads: batch[self.reads]}
+        return batch[self.reads]

@@ -11,7 +11,6 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from musegen.conditioning.base import Conditioner, TextEncoder
-from musegen.conditioning.reading import read
 
 
 class CaptionConditioner(Conditioner):
@@ -49,6 +48,11 @@ class CaptionConditioner(Conditioner):
             self.encoder.to(self._place.device)
         return self
 
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """See `Conditioner.keys`."""
+        return (self.reads, "text_states", "text_mask") if self.reads == "caption" else (self.reads,)
+
     def forward(self, batch: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
         """``batch[reads]``, a list of captions → states ``[batch, tokens, dim]`` and mask ``[batch, tokens]``.
 
@@ -58,7 +62,7 @@ class CaptionConditioner(Conditioner):
         """
         if self.reads == "caption" and "text_states" in batch:
             return self._brought(batch["text_states"], batch["text_mask"])
-        captions: Sequence[str] = read(self, batch)
+        captions: Sequence[str] = self.read(batch)
         with torch.no_grad():
             if not self.cache_size:
                 return self.encoder.encode(captions)

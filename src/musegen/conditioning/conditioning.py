@@ -47,6 +47,11 @@ class Conditioning(Configurable, nn.Module):
         return sorted({conditioner.reads for conditioner in self._conditioners.values()})
 
     @property
+    def keys(self) -> list[str]:
+        """All keys of a batch that may be looked at, see `Conditioner.keys`."""
+        return sorted({key for conditioner in self._conditioners.values() for key in conditioner.keys})
+
+    @property
     def _conditioners(self) -> dict[str, Conditioner]:
         return dict(self.conditioners.items())  # type: ignore[arg-type]
 

@@ -8,7 +8,6 @@ from typing import Any
 from torch import Tensor, nn
 
 from musegen.conditioning.base import Conditioner
-from musegen.conditioning.reading import read
 
 
 class EmbeddingConditioner(Conditioner):
@@ -36,7 +35,7 @@ class EmbeddingConditioner(Conditioner):
         Raises:
             ValueError: if the batch has no such key, or the embedding another width.
         """
-        embedding = read(self, batch)
+        embedding = self.read(batch)
         if embedding.ndim != 2 or embedding.shape[1] != self.embedding_dim:
             shape = list(embedding.shape)
             raise ValueError(f"{self.reads}: expected embeddings [batch, {self.embedding_dim}], got {shape}")

@@ -40,12 +40,7 @@ class PretrainedText(Frozen, TextEncoder):
         mask = torch.zeros(len(captions), self.max_tokens, dtype=torch.bool, device=device)
         with torch.autocast(device.type, enabled=False):
             for index, caption in enumerate(captions):
-                ids = self._ids(tokenizer, caption)
-                if len(ids) > self.max_tokens:
-                    warnings.warn(
-                        f"a caption of {len(ids)} tokens is cut to {self.max_tokens}: {caption[:60]!r} …", stacklevel=2
-                    )
-                    ids = self._ids(tokenizer, caption, cut=True)
+                ids = self._cut(tokenizer, caption)
                 hidden = self._states(model, torch.tensor([ids], device=device))[0]
                 states[index, : len(ids)] = hidden
                 mask[index, : len(ids)] = True
@@ -60,7 +55,7 @@ class PretrainedText(Frozen, TextEncoder):
         """
         model, tokenizer = self._network()
         device = next(model.parameters()).device
-        rows = [self._ids(tokenizer, caption, cut=True) for caption in captions]
+        rows = [self._cut(tokenizer, caption) for caption in captions]
         ids = torch.zeros(len(rows), max(map(len, rows), default=0), dtype=torch.int64)
         mask = torch.zeros_like(ids, dtype=torch.bool)
         for index, row in enumerate(rows):
@@ -70,6 +65,14 @@ class PretrainedText(Frozen, TextEncoder):
         with torch.autocast(device.type, enabled=False):
             states = self._states(model, ids.to(device), mask)
         return states * mask.unsqueeze(2), mask
+
+    def _cut(self, tokenizer: Any, caption: str) -> list[int]:
+        """A caption's tokens, begin and end included; where there are too many, those taken, with a warning."""
+        ids = self._ids(tokenizer, caption)
+        if len(ids) <= self.max_tokens:
+            return ids
+        warnings.warn(f"a caption of {len(ids)} tokens is cut to {self.max_tokens}: {caption[:60]!r} …", stacklevel=3)
+        return self._ids(tokenizer, caption, cut=True)
 
     def _ids(self, tokenizer: Any, caption: str, cut: bool = False) -> list[int]:
         """A caption's tokens, begin and end included; at most as many as are taken where it is to be cut."""

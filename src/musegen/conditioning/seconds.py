@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from musegen.conditioning.base import Conditioner
-from musegen.conditioning.reading import read
 from musegen.nn.fourier import NumberEmbedding
 
 
@@ -37,6 +36,6 @@ class SecondsConditioner(Conditioner):
             ValueError: if the batch has no such key.
         """
         device = next(self.parameters()).device
-        seconds = torch.as_tensor(read(self, batch), dtype=torch.float32, device=device)
+        seconds = torch.as_tensor(self.read(batch), dtype=torch.float32, device=device)
         share = (seconds.clamp(self.low, self.high) - self.low) / (self.high - self.low)
         return self.embedder(share).unsqueeze(1), None

@@ -57,11 +57,17 @@ class FlowModel(Configurable, nn.Module):
         Args:
             batch: what the conditioners read, as many items of each.
             one_by_one: condition every item by itself, so that its bits do not depend on its neighbours: for sampling.
+
+        Raises:
+            ValueError: if the batch lacks something, or, one by one, has no items, or more of one thing than another.
         """
         if not one_by_one:
             return self.conditioning(batch)
-        columns = {key: batch[key] for key in self.conditioning.reads if key in batch}
-        items = max((len(column) for column in columns.values()), default=1)
+        columns = {key: batch[key] for key in self.conditioning.keys if key in batch}
+        lengths = {key: len(column) for key, column in columns.items()}
+        if len(set(lengths.values())) > 1 or 0 in lengths.values():
+            raise ValueError(f"condition: expected as many items of each, and at least one, got {lengths}")
+        items = max(lengths.values(), default=1)
         alone = ({key: column[item : item + 1] for key, column in columns.items()} for item in range(items))
         return Condition.concatenate([self.conditioning(batch) for batch in alone])
 

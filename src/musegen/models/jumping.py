@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -17,7 +19,23 @@ NEW = ("network.step_features.", "network.to_step_embed.")
 """What the names of those tensors begin with in a flow model that its teacher does not have."""
 
 
-class JumpingDiffusionTransformer(DiffusionTransformer):
+class _Jumping:
+    """What is added to a network: the length of a step as one more embedding, beside that of the time."""
+
+    def _add_parts(self, time_features: int, dim: int) -> None:
+        self.step_features = FourierFeatures(time_features, SPREAD)
+        self.to_step_embed = embedder(time_features, dim)
+        zeroed(self.to_step_embed[2])
+
+    def _time_token(self, time: Tensor, dtype: torch.dtype) -> Tensor:
+        network: Any = super()
+        if time.ndim == 1:
+            return network._time_token(time, dtype)
+        length = self.step_features(time[:, 1] - time[:, 0])
+        return network._time_token(time[:, 0], dtype) + self.to_step_embed(length.to(dtype))
+
+
+class JumpingDiffusionTransformer(_Jumping, DiffusionTransformer):
     """The network of stage 2 that also takes times ``[batch, 2]``, where a step begins and ends.
 
     The length of the step is one more embedding, added to that of the time. It begins at zero, so that with a teacher's
@@ -26,31 +44,9 @@ class JumpingDiffusionTransformer(DiffusionTransformer):
     See `DiffusionTransformer` for the arguments.
     """
 
-    def _add_parts(self, time_features: int, dim: int) -> None:
-        self.step_features = FourierFeatures(time_features, SPREAD)
-        self.to_step_embed = embedder(time_features, dim)
-        zeroed(self.to_step_embed[2])
 
-    def _time_token(self, time: Tensor, dtype: torch.dtype) -> Tensor:
-        if time.ndim == 1:
-            return super()._time_token(time, dtype)
-        length = self.step_features(time[:, 1] - time[:, 0])
-        return super()._time_token(time[:, 0], dtype) + self.to_step_embed(length.to(dtype))
-
-
-class JumpingEmbeddingTransformer(EmbeddingTransformer):
+class JumpingEmbeddingTransformer(_Jumping, EmbeddingTransformer):
     """The network of stage 1 that also takes times ``[batch, 2]``; see `JumpingDiffusionTransformer`.
 
     See `EmbeddingTransformer` for the arguments.
     """
-
-    def _add_parts(self, time_features: int, dim: int) -> None:
-        self.step_features = FourierFeatures(time_features, SPREAD)
-        self.to_step_embed = embedder(time_features, dim)
-        zeroed(self.to_step_embed[2])
-
-    def _time_token(self, time: Tensor, dtype: torch.dtype) -> Tensor:
-        if time.ndim == 1:
-            return super()._time_token(time, dtype)
-        length = self.step_features(time[:, 1] - time[:, 0])
-        return super()._time_token(time[:, 0], dtype) + self.to_step_embed(length.to(dtype))

@@ -20,6 +20,7 @@ def takes(block: Block, x: Tensor) -> bool:
 
     return (
         isinstance(block.ff, MLP)
+        and isinstance(block.self_attn.to_qkv, nn.Linear)  # and no quantised one in its place
         and isinstance(block.self_attn.q_norm, nn.Identity)
         and x.shape[0] * x.shape[1] <= ROWS
         and x.shape[2] % 16 == 0

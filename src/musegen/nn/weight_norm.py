@@ -53,11 +53,15 @@ class WeightNormed(nn.Module):
         dims = tuple(range(1, weight.ndim))
         self.weight_g.copy_(torch.linalg.vector_norm(weight, dim=dims, keepdim=True))
         self.weight_v.copy_(weight)
+        self._frozen = [name for name, parameter in self.named_parameters() if parameter.requires_grad]
         self.requires_grad_(False)
         self.folded = True
 
     def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
         super()._load_from_state_dict(*args, **kwargs)
+        if self.folded:
+            for name in self._frozen:
+                self.get_parameter(name).requires_grad_(True)
         self.folded = False
 
 
