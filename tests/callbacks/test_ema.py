@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import lightning.pytorch as L
@@ -25,6 +26,7 @@ class Line(L.LightningModule):
         self.uncopyable = threading.Lock()
         self.weights: list[float] = []
         self.validated: list[tuple[float, float]] = []
+        self.at_the_end: list[float] = []
 
     def on_fit_start(self) -> None:
         self.mean.fill_(7.0)
@@ -39,17 +41,35 @@ class Line(L.LightningModule):
     def validation_step(self, batch: list[torch.Tensor], batch_idx: int) -> None:
         self.validated.append((self.linear.weight.item(), self.mean.item()))
 
+    def on_validation_epoch_end(self) -> None:
+        self.at_the_end.append(self.linear.weight.item())
+
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return torch.optim.SGD(self.parameters(), 0.1)
 
 
-def fit(ema: EMA, folder: Path, steps: int, ckpt: str | None = None) -> Line:
+class SaveDuringValidation(L.Callback):
+    """A callback that saves at the end of validation, and stands before the average's own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.sampled: list[float] = []
+
+    def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.sampled.append(pl_module.linear.weight.item())  # type: ignore[union-attr, operator]
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if not trainer.sanity_checking:
+            trainer.save_checkpoint(self.folder / "during.ckpt")
+
+
+def fit(ema: EMA, folder: Path, steps: int, ckpt: str | None = None, first: Sequence[L.Callback] = ()) -> Line:
     L.seed_everything(0, verbose=False)
     loader = DataLoader(TensorDataset(torch.full((6, 1), 0.5)), batch_size=1)
     model = Line()
     keep = ModelCheckpoint(folder, filename="{step}", every_n_train_steps=3, save_top_k=-1)
     trainer = L.Trainer(
-        max_steps=steps, accelerator="cpu", logger=False, callbacks=[ema, keep], enable_progress_bar=False,
+        max_steps=steps, accelerator="cpu", logger=False, callbacks=[*first, ema, keep], enable_progress_bar=False,
         enable_model_summary=False, default_root_dir=folder,
     )  # fmt: skip
     trainer.fit(model, loader, loader, ckpt_path=ckpt)
@@ -67,6 +87,17 @@ def test_it_is_the_warmed_up_average_and_validation_sees_it(tmp_path: Path) -> N
     assert model.validated[0] == (pytest.approx(start), 7.0)  # the sanity check already sees measured statistics
     assert model.validated[-1][0] == pytest.approx(average, rel=1e-5)
     assert abs(average - model.weights[-1]) > 1e-3
+
+
+def test_all_of_a_validation_sees_the_average_and_no_checkpoint_mistakes_it(tmp_path: Path) -> None:
+    saver = SaveDuringValidation(tmp_path)
+    model = fit(EMA(decay=0.9), tmp_path, 6, first=[saver])
+    seen = [weight for weight, _ in model.validated]
+    assert model.at_the_end == saver.sampled
+    assert model.at_the_end[-1] == seen[-1]
+    saved = torch.load(tmp_path / "during.ckpt", weights_only=False)
+    assert saved["state_dict"]["linear.weight"].item() == seen[-1]
+    assert saved["current_model_state"]["linear.weight"].item() == model.weights[-1]
 
 
 def test_resuming_continues_the_average(tmp_path: Path) -> None:

@@ -99,3 +99,17 @@ def test_only_training_is_counted(
     assert all(2 / (FETCH + STEP) <= speed <= 2 / STEP for speed in speeds)  # the wait after a pause is not counted
     assert all(0 <= wait <= FETCH / (FETCH + STEP) + 1e-9 for wait in waits)
     assert clock.now > 50 + 12 * (FETCH + STEP) - 1e-9
+
+
+def test_readings_fall_on_steps_where_gradients_are_accumulated(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr(throughput, "time", clock)
+    module = Timed(clock)
+    steps: list[int] = []
+    monkeypatch.setattr(module, "log", lambda name, value: steps.append(module.trainer.global_step))
+    trainer = L.Trainer(
+        accelerator="cpu", devices=1, logger=False, enable_progress_bar=False, enable_model_summary=False, max_epochs=1,
+        enable_checkpointing=False, callbacks=[Throughput(every_n_steps=1, skip=1)], accumulate_grad_batches=5,
+    )  # fmt: skip
+    trainer.fit(module)
+    assert steps == [2, 2, 3, 3]  # 12 batches: the last step is of two

@@ -34,7 +34,7 @@ def log(stage: FlowStage, batch: dict, folder: Path) -> EventAccumulator:
     trainer = Logged(folder)
     callback = ValidationSamples(items=2)
     callback.on_validation_batch_end(trainer, stage, None, batch, 0)  # type: ignore[arg-type]
-    callback.on_validation_end(trainer, stage)  # type: ignore[arg-type]
+    callback.on_validation_epoch_end(trainer, stage)  # type: ignore[arg-type]
     trainer.logger.experiment.flush()
     events = EventAccumulator(trainer.logger.log_dir)
     events.Reload()

@@ -118,8 +118,15 @@ def test_a_samples_bits_do_not_depend_on_its_neighbours(teacher: Path) -> None:
 
 
 def test_what_is_missing_is_said(teacher: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="teacher"):
+    with pytest.raises(ValueError, match="expected `teacher`"):
         fit(distilled(None), tmp_path)
+    for judged in ("validate", "test"):  # against a network that knows nothing any student would look bad
+        with pytest.raises(ValueError, match="expected `teacher`"):
+            distilled(None).setup(judged)
+    student = distilled(teacher, codec=str(tmp_path))
+    with pytest.raises(ValueError, match="config.json"):
+        student.setup("predict")
+    assert not student._teacher  # no second network in memory where none is needed
     with pytest.raises(ValueError, match="multiple"):
         DistilledStableAudioMuQ(
             JumpingDiffusionTransformer(CHANNELS, FRAMES, dim=32, depth=1, heads=2, condition_dim=16, vector_dim=0),

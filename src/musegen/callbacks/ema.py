@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import chain
+from typing import Any
 
 import lightning.pytorch as L
 import torch
@@ -16,8 +17,9 @@ class EMA(WeightAveraging):
     """Average the weights over training steps; checkpoints hold the average as ``state_dict`` beside the raw weights.
 
     Beyond Lightning's own `EMAWeightAveraging`: the decay warms up, so that a short run is not an average of its random
-    start; the update is one fused operation for all parameters; the average lives on the model's device; and data
-    statistics measured when fitting begins reach the average before the first validation.
+    start; the update is one fused operation for all parameters; the average lives on the model's device; data
+    statistics measured when fitting begins reach the average before the first validation; and the average stays in
+    place until all of a validation is over, what is computed and sampled at its epoch's end included.
 
     Args:
         decay: share of the average that one step keeps, once warm.
@@ -31,6 +33,7 @@ class EMA(WeightAveraging):
         super().__init__()
         self.decay = decay
         self.warm_up = warm_up
+        self._swapped = False
 
     @property
     def updates(self) -> int:
@@ -64,6 +67,25 @@ class EMA(WeightAveraging):
         if self._average_model is not None and self.updates == 0:
             for averaged, current in zip(self._average_model.module.buffers(), pl_module.buffers(), strict=True):
                 averaged.data.copy_(current.data)
+
+    def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Leave the average where it is: the module's own hook and other callbacks come after this one."""
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Put the raw weights back."""
+        if self._average_model is not None:
+            self._swap_models(pl_module)
+
+    def _swap_models(self, pl_module: L.LightningModule) -> None:
+        super()._swap_models(pl_module)
+        self._swapped = not self._swapped
+
+    def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Save the average as ``state_dict``, also where a callback saves before the raw weights are back."""
+        super().on_save_checkpoint(trainer, pl_module, checkpoint)
+        if self._swapped:
+            raw = checkpoint["state_dict"]
+            checkpoint["state_dict"], checkpoint["current_model_state"] = checkpoint["current_model_state"], raw
 
 
 class _Average(AveragedModel):

@@ -17,8 +17,8 @@ class Throughput(L.Callback):
     batch that follows them.
 
     Args:
-        every_n_steps: batches between two readings; the device is synchronised only there.
-        skip: batches at the start that count nowhere: compilation and warm-up.
+        every_n_steps: steps of the optimizer between two readings; the device is synchronised only there.
+        skip: steps at the start that count nowhere: compilation and warm-up.
     """
 
     def __init__(self, every_n_steps: int = 50, skip: int = 10) -> None:
@@ -28,7 +28,7 @@ class Throughput(L.Callback):
             )
         self.every_n_steps = every_n_steps
         self.skip = skip
-        self._batches = 0
+        self._steps = 0
         self._items = 0
         self._waited = 0.0
         self._began: float | None = None
@@ -68,12 +68,13 @@ class Throughput(L.Callback):
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Take a reading every few batches."""
-        self._batches += 1
+        """Take a reading every few steps: between two steps of the optimizer Lightning logs nothing."""
         self._items += len(batch["seed"])
-        if self._batches == self.skip or self._batches % self.every_n_steps == 0:
+        stepped = trainer.is_last_batch or (batch_idx + 1) % trainer.accumulate_grad_batches == 0
+        self._steps += stepped
+        if stepped and (self._steps == self.skip or self._steps % self.every_n_steps == 0):
             now = self._now(pl_module)
-            if self._began is not None and self._batches > self.skip:
+            if self._began is not None and self._steps > self.skip:
                 elapsed = now - self._began
                 pl_module.log("speed/items_per_second", self._items * trainer.world_size / elapsed)
                 pl_module.log("speed/data_wait", self._waited / elapsed)

@@ -51,8 +51,8 @@ class ValidationSamples(L.Callback):
         if batch_idx == 0:
             self._batch = {name: value[: self.items] for name, value in batch.items()}
 
-    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Sample and log, on the first process only."""
+    def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Sample and log, on the first process only: while `EMA` has the average in place."""
         batch, self._batch = self._batch, None
         if trainer.sanity_checking or batch is None:
             return

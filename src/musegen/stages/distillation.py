@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from abc import ABC
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from lightning.pytorch.utilities import rank_zero_info
@@ -24,11 +24,15 @@ from musegen.flow.samplers.dpmpp_2m import DPMSolverPP2M
 from musegen.flow.samplers.euler import Euler
 from musegen.flow.samplers.jump import Jump
 from musegen.models.jumping import NEW
+from musegen.nn.feedforward import zeroed
 from musegen.stages.export import licences_of
 from musegen.stages.flow_stage import NOISE, FlowStage
 from musegen.stages.stable_audio_muq import StableAudioMuQ
 from musegen.stages.text2muq import Text2MuQFlow
 from musegen.stages.text_states import check_text_states
+
+if TYPE_CHECKING:
+    from musegen.interop.initialise import LoadReport
 
 
 class Distillation(FlowStage, ABC):
@@ -93,8 +97,9 @@ class Distillation(FlowStage, ABC):
         self.teacher_source = teacher
         if teacher is not None:
             self._start_from(teacher)
-        # in a list, so that its weights stay out of the checkpoint: they come from where they came from again
-        self._teacher = [copy.deepcopy(self.model).eval().requires_grad_(False)]
+        # a list keeps its weights out of the checkpoint: they come from where they came from again
+        self._teacher: list[FlowModel] = []
+        self._compiles = compile
         if pretrained is not None:
             known = self.licences
             self._start_from(pretrained)
@@ -102,30 +107,43 @@ class Distillation(FlowStage, ABC):
         self.errors: dict[str, list[Tensor]] = {}
         if compile:
             compile_blocks(self.model.network)
-            compile_blocks(self.teacher.network)
 
     @property
     def teacher(self) -> FlowModel:
-        """The frozen model that the student learns from, on the student's device."""
+        """The frozen model that the student learns from, on the student's device; loaded when it is first asked for.
+
+        Raises:
+            ValueError: if there is none.
+        """
+        if not self._teacher:
+            if self.teacher_source is None:
+                raise ValueError("expected `teacher`, a checkpoint or model folder of the trained stage, got none")
+            model = copy.deepcopy(self.model)
+            _load(model, self.teacher_source)
+            if self._compiles:
+                compile_blocks(model.network)
+            self._teacher = [model.eval().requires_grad_(False)]
         return self._teacher[0].to(self.device)
 
-    def _start_from(self, source: str) -> None:
-        from musegen.interop.initialise import load_pretrained
+    def setup(self, stage: str) -> None:
+        """See `FlowStage.setup`; all but sampling needs the teacher.
 
-        report = load_pretrained(self.model, source, may_lack=NEW)
+        Raises:
+            ValueError: if there is none.
+        """
+        super().setup(stage)
+        if stage != "predict":
+            self.teacher.eval()
+
+    def _start_from(self, source: str) -> None:
+        report = _load(self.model, source)
         self.licences = list(report.licences)
         rank_zero_info(str(report))
 
     # --- training
 
     def on_fit_start(self) -> None:
-        """Say which licence the result will carry; the teacher knows the data's scale.
-
-        Raises:
-            ValueError: if there is no teacher.
-        """
-        if self.teacher_source is None:
-            raise ValueError("expected `teacher`, a checkpoint or model folder of the trained stage, got none")
+        """Say which licence the result will carry; the teacher knows the data's scale."""
         self.licences = licences_of(self.licences, self.trainer.datamodule)  # type: ignore[attr-defined]
         check_text_states(self.model, self.trainer.datamodule)  # type: ignore[attr-defined]
 
@@ -196,6 +214,15 @@ class Distillation(FlowStage, ABC):
     test_step = validation_step
     on_test_epoch_start = on_validation_epoch_start
     on_test_epoch_end = on_validation_epoch_end
+
+
+def _load(model: FlowModel, source: str) -> LoadReport:
+    """Load weights into a model that is told a step's length; what they know nothing of begins anew, at zero."""
+    from musegen.interop.initialise import load_pretrained
+
+    network: Any = model.network
+    zeroed(network.to_step_embed[2])
+    return load_pretrained(model, source, may_lack=NEW)
 
 
 class DistilledStableAudioMuQ(Distillation, StableAudioMuQ):
