@@ -14,7 +14,7 @@ from musegen import cli
 from musegen.bench.agreement import verdict
 from musegen.bench.plot import draw
 from musegen.bench.report import Row
-from musegen.bench.roofline import Counter, Roofline
+from musegen.bench.roofline import Counter, Roofline, WholeAttention
 from musegen.bench.scaling import said
 from musegen.bench.steps import fewest
 
@@ -218,6 +218,14 @@ def test_operations_are_counted_without_views() -> None:
         x = torch.ones(4, 4)
         (x.t().unsqueeze(0)[:, 0] + 1).mul_(2)
     assert counter.count == 3, "ones, the sum and the product; a transpose, a new axis and a slice compute nothing"
+
+
+def test_attention_is_counted_as_the_one_operation_that_a_gpu_launches() -> None:
+    with torch.device("meta"):
+        queries, layer = torch.empty(2, 4, 8, 16), torch.nn.Linear(16, 16, bias=False)
+    with torch.no_grad(), Counter() as counter, WholeAttention(counter):
+        layer(torch.nn.functional.scaled_dot_product_attention(queries, queries, queries))
+    assert counter.count == 2
 
 
 def test_what_is_said_beside_the_poster() -> None:

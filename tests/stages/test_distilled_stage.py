@@ -124,7 +124,7 @@ def test_what_is_missing_is_said(teacher: Path, tmp_path: Path) -> None:
         with pytest.raises(ValueError, match="expected `teacher`"):
             distilled(None).setup(judged)
     student = distilled(teacher, codec=str(tmp_path))
-    with pytest.raises(ValueError, match="config.json"):
+    with pytest.raises(ValueError, match=r"config\.json"):
         student.setup("predict")
     assert not student._teacher  # no second network in memory where none is needed
     with pytest.raises(ValueError, match="multiple"):

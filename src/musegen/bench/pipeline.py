@@ -106,6 +106,7 @@ def pipeline(
 
             timing = time_runs(once, where, runs, limit=90.0)
         row.took(timing, report.ceilings, 0.0 if work is None else work * count)
+        row.cold = timing.first if together else None  # one by one comes after, of the same pipeline, which is warm
         row.parts = {part: taken / count for part, taken in clock.seconds.items()}
         encoder = clock.text_encoder_bytes()
         ways = clock.pipeline.chain.ways()

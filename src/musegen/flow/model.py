@@ -98,10 +98,7 @@ class FlowModel(Configurable, nn.Module):
             condition = drop_tokens(condition, self.network.null(condition), drop)
         x = self.path.interpolate(data, noise, time)
         prediction = self.network(x, time, condition, mask)
-        errors = (prediction.float() - self.path.target(data, noise, time)).square()
-        if mask is None:
-            return errors.flatten(1).mean(1)
-        return (errors.mean(1) * mask).sum(1) / mask.sum(1).clamp(min=1)
+        return item_means((prediction.float() - self.path.target(data, noise, time)).square(), mask)
 
     @torch.no_grad()
     def sample(
@@ -172,8 +169,24 @@ class FlowModel(Configurable, nn.Module):
             execution=execution,
             narrowed=narrowed,
         )
-        data = self.statistics.restore(request.run(lane, progress))
+        return self._restored(request.run(lane, progress))
+
+    def _restored(self, samples: Tensor) -> Tensor:
+        """Standardised samples in the data's own scale, of unit length if data has that."""
+        data = self.statistics.restore(samples)
         return nn.functional.normalize(data.flatten(1), dim=1).view_as(data) if self.normalise_output else data
+
+
+def item_means(errors: Tensor, mask: Tensor | None) -> Tensor:
+    """The mean over each item's elements, ``[batch]``, of errors ``[batch, *shape]``; over its real frames alone.
+
+    Args:
+        errors: of each element.
+        mask: True where a frame is real, ``[batch, frames]``; None where every frame is.
+    """
+    if mask is None:
+        return errors.flatten(1).mean(1)
+    return (errors.mean(1) * mask).sum(1) / mask.sum(1).clamp(min=1)
 
 
 def drop_tokens(condition: Condition, null: Condition, drop: Tensor) -> Condition:

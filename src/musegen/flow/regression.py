@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from musegen.conditioning.conditioning import Conditioning
 from musegen.flow.execution.base import Execution
 from musegen.flow.guidance.base import Guidance
 from musegen.flow.lanes import Lane
-from musegen.flow.model import FlowModel
+from musegen.flow.model import FlowModel, item_means
 from musegen.flow.paths.rectified import RectifiedFlow
 from musegen.flow.samplers.base import Progress, Sampler
 from musegen.flow.sampling import count_items
@@ -54,10 +54,7 @@ class RegressionModel(FlowModel):
         ``time``, ``noise`` and ``drop`` are not used.
         """
         data = self.statistics.standardise(data.float())
-        errors = (self._answer(data.shape[1:], condition, mask) - data).square()
-        if mask is None:
-            return errors.flatten(1).mean(1)
-        return (errors.mean(1) * mask).sum(1) / mask.sum(1).clamp(min=1)
+        return item_means((self._answer(data.shape[1:], condition, mask) - data).square(), mask)
 
     @torch.no_grad()
     def sample(
@@ -92,8 +89,7 @@ class RegressionModel(FlowModel):
             answers.append(self._answer(shape, condition[torch.tensor([item if told > 1 else 0])], None))
             if progress is not None:
                 progress(item + 1, items)
-        data = self.statistics.restore(torch.cat(answers))
-        return nn.functional.normalize(data.flatten(1), dim=1).view_as(data) if self.normalise_output else data
+        return self._restored(torch.cat(answers))
 
     def _answer(self, shape: Sequence[int], condition: Condition, mask: Tensor | None) -> Tensor:
         """The network's prediction for zeros at time 0, ``[batch, *shape]``, float32."""

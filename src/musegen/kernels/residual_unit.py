@@ -10,8 +10,6 @@ import triton.language as tl
 from torch import Tensor
 
 TAPS = 7
-WIDTHS = (16, 32, 64, 128, 256)
-"""Channels that a program holds all of."""
 
 
 @triton.jit
@@ -73,7 +71,8 @@ def residual_unit(
     """Snake, a dilated convolution of seven taps, snake, a pointwise convolution, and the input added.
 
     Args:
-        x: ``[batch, channels, samples]``, contiguous; channels is one of `WIDTHS`.
+        x: ``[batch, channels, samples]``, contiguous; channels is a power of two from 16 to 256, of which a program
+            holds all.
         first: the dilated convolution's weight, ``[7, channels out, channels in]``.
         first_bias: ``[channels]``.
         second: the pointwise one's weight, ``[channels out, channels in]``.

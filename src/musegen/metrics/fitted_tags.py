@@ -40,7 +40,7 @@ class FittedTags(Judge):
         self.ears = ears()
         self.fitted = read_maps(SHIPPED if weights is None else Path(weights))[self.kind]
         worth = (self.fitted.area(split) for split in ("val", "unseen"))
-        self.worth = "AUC {:.2f} on held-out songs, {:.2f} on styles never seen".format(*worth)
+        self.worth = "AUC {:.2f} on the held-out songs that chose its names, {:.2f} on styles never seen".format(*worth)
 
     def features(self) -> list[Feature]:
         """Both networks, and the groove."""

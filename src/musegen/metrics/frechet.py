@@ -32,7 +32,8 @@ class FrechetDistance(Metric):
     From few windows it is too high, by an amount that shrinks as one over their number. So a second figure extrapolates
     to infinitely many, as in "Effectively unbiased FID and inception score", 2020, https://arxiv.org/abs/1911.07023.
     Whole prompts are drawn, and whole real pieces, as windows of one clip and clips of one prompt resemble each other.
-    Intervals show the spread of a bootstrap around the figure.
+    Intervals show the spread of a bootstrap around the figure; the extrapolated one has that of the other, though its
+    own is somewhat wider.
 
     The ceiling is the distance from other real music to the reference (without any, between the reference's halves),
     chance that of white noise.
