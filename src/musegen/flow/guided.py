@@ -51,12 +51,6 @@ class GuidedPrediction:
         self.memory: dict[str, Any] = {}
         self._steps: dict[bool, Step] = {}
 
-    @property
-    def computes_in(self) -> torch.dtype:
-        """What the network's products are rounded to: its own dtype, or autocast's where that is on."""
-        device = self.condition.tokens.device.type
-        return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else self.dtype
-
     def __call__(self, x: Tensor, time: Tensor) -> Tensor:
         """Predict at ``x`` ``[batch, *shape]`` and a time that is a scalar or ``[batch]``; float32 as ``x`` is.
 

@@ -59,12 +59,18 @@ class Request:
         def run(places: Tensor) -> Tensor:
             start = self._noise(places, "start", 0) if self.x0 is None else self.x0[places].to(self.origin)
             x = self.path.interpolate(pick(self.origin, places), start, self.times[0])
-            predict = self._predict(places)
-            field = Field(predict, self.path, predict.computes_in)
+            field = Field(self._predict(places), self.path, self.computes_in)
             report = None if progress is None else in_lane(progress, places, items)
             return self.sampler.sample(field, x, self.times, lambda step: self._noise(places, "step", step), report)
 
         return run_in_lanes(run, items, self._width(lane, items), self.narrowed)
+
+    @property
+    def computes_in(self) -> torch.dtype:
+        """What the network's products are rounded to: its own dtype, or autocast's where that is on."""
+        parameter = next(self.network.parameters())
+        device = parameter.device.type
+        return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else parameter.dtype
 
     def _predict(self, places: Tensor) -> GuidedPrediction:
         away = None if self.unconditional is None else pick(self.unconditional, places)
