@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "musegen"
 FLOORS = [
-    ["config", "files", "licences", "mistakes", "torchaudio_guard", "devices"],
+    ["allocator", "config", "files", "licences", "mistakes", "torchaudio_guard", "devices"],
     ["recipes"],
     ["tensor_files", "int8_tensors"],
     ["audio"],

@@ -16,6 +16,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from musegen.allocator import keep_freed_memory
+
 TRAINER_COMMANDS = {
     "fit": "Train a model, from YAML.",
     "validate": "Measure a model's held-out losses.",
@@ -37,6 +39,7 @@ def main(arguments: list[str] | None = None) -> None:
     os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
     if not {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & set(os.environ):
         os.environ["GOMP_SPINCOUNT"] = SPIN
+    keep_freed_memory()
     arguments = sys.argv[1:] if arguments is None else arguments
     command, *rest = arguments or ["--help"]
     if command in ("-h", "--help"):
