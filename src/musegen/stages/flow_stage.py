@@ -33,6 +33,7 @@ from musegen.stages.graphed import GraphedLosses, obstacle_to_graphs
 from musegen.stages.paired_losses import PairedLosses
 from musegen.stages.resumable import ResumableStage
 from musegen.stages.text_states import check_text_states
+from musegen.stages.training_loss import TrainingLoss
 
 NOISE, TIME, DROP = range(3)  # streams of an item's randomness
 
@@ -114,6 +115,7 @@ class FlowStage(ResumableStage, ABC):
         self.licences: list[str] = []
         self.statistics = DataStatistics()
         self.held_out = PairedLosses()
+        self.training_loss = TrainingLoss()
         if pretrained is not None:
             self._start_from(pretrained)
         self._freeze(freeze)
@@ -161,7 +163,7 @@ class FlowStage(ResumableStage, ABC):
         """Mean squared error of the prediction, in standardised units."""
         batch = self.altered(batch)
         loss = self._step(batch) if self.graphs is None else self._replayed(self.graphs, batch)
-        self.log("train/loss", loss.detach(), prog_bar=True, batch_size=len(batch["seed"]))
+        self.training_loss.log(self, loss, len(batch["seed"]))
         return loss
 
     def altered(self, batch: dict[str, Any]) -> dict[str, Any]:

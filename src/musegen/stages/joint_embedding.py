@@ -24,6 +24,7 @@ from musegen.models.joint_embedder import JointEmbedder
 from musegen.stages.export import KEY, export_entry, licences_of
 from musegen.stages.gathering import gather_items
 from musegen.stages.resumable import ResumableStage
+from musegen.stages.training_loss import TrainingLoss
 
 COLDEST = math.log(100.0)
 """The largest logarithm that similarities are scaled by ("Learning Transferable Visual Models From Natural Language
@@ -92,6 +93,7 @@ class JointEmbedding(ResumableStage):
         self.optimizer = optimizer
         self.scheduler = scheduler
         self.licences: list[str] = []
+        self.training_loss = TrainingLoss()
         self.held_out: list[dict[str, Tensor]] = []
         if pretrained is not None:
             report = load_whole(embedder, pretrained)
@@ -118,7 +120,7 @@ class JointEmbedding(ResumableStage):
         heard, told = torch.stack([*heard.values()]).sum(), torch.stack([*told.values()]).sum()
         loss = contrast + self.fact_weight * heard + self.caption_weight * told
         items = len(batch["caption"])
-        self.log("train/loss", loss, prog_bar=True, batch_size=items)
+        self.training_loss.log(self, loss, items)
         terms = {"contrast": contrast, "facts": heard, "told": told, "temperature": (-self.log_scale).exp()}
         self.log_dict({f"train/{name}": value for name, value in terms.items()}, batch_size=items)
         return loss

@@ -34,6 +34,7 @@ from musegen.models.reconstruction_loss import (
 from musegen.stages.export import KEY, export_entry, licences_of
 from musegen.stages.graphed import GraphedLosses, obstacle_to_graphs
 from musegen.stages.resumable import ResumableStage
+from musegen.stages.training_loss import TrainingLoss
 
 ALONE = ("train/stft", "train/waveform", "train/energy", "train/kl")
 OPPOSED = (*ALONE, "train/adversarial", "train/features", "train/discriminator")
@@ -136,6 +137,7 @@ class OobleckVAE(ResumableStage):
         self.graphed = graphed
         self.graphs: GraphedLosses | None = None
         self.licences: list[str] = []
+        self.training_loss = TrainingLoss()
         if pretrained is not None:
             report = load_whole(autoencoder, pretrained)
             self.licences = list(report.licences)
@@ -188,7 +190,7 @@ class OobleckVAE(ResumableStage):
         inputs = (audio, batch["seed"], *shares)
         values = losses(*inputs) if self.graphs is None else self.graphs(names[-1], losses, *inputs)
         items, told = len(audio), values.detach().unbind()
-        self.log("train/loss", told[1], prog_bar=True, batch_size=items)
+        self.training_loss.log(self, told[1], items)
         self.log_dict(dict(zip(names, told[2:], strict=True)), batch_size=items)
         return values[0]
 
